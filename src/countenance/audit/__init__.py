@@ -1,0 +1,1 @@
+"""The log: a Merkle tree with signed checkpoints, and the one file that lets an outsider check it."""

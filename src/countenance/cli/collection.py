@@ -1,0 +1,136 @@
+"""`countenance collection`: what photos are held for, and by what right."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from countenance.cli import output
+from countenance.cli.options import DryRun, Json, VaultPath, opened
+from countenance.gate.admit import missing
+from countenance.records import ART6, ART9, Collection
+
+app = typer.Typer(name="collection", help="What photos are held for, and by what right.", no_args_is_help=True)
+
+Text = Annotated[str | None, typer.Option(show_default=False)]
+Art6 = Annotated[str | None, typer.Option(help=f"Basis under Art. 6 GDPR: {', '.join(ART6)}.", show_default=False)]
+Art9 = Annotated[str | None, typer.Option(help=f"Condition under Art. 9 GDPR: {', '.join(ART9)}.", show_default=False)]
+Notice = Annotated[
+    str | None, typer.Option(help="How and when people were told, or which exemption holds.", show_default=False)
+]
+Retention = Annotated[
+    int | None, typer.Option("--retention-days", help="Days until a photo expires.", show_default=False)
+]
+Mode = Annotated[
+    str | None,
+    typer.Option(
+        help="enrolled: keep only faces of consenting subjects (default). all: needs --justification.",
+        show_default=False,
+    ),
+]
+Why = Annotated[
+    str | None, typer.Option("--justification", help="Why everybody's template is needed.", show_default=False)
+]
+
+
+@app.command()
+def create(  # noqa: PLR0917
+    name: str,
+    purpose: Text = None,
+    controller: Text = None,
+    contact: Text = None,
+    art6: Art6 = None,
+    art9: Art9 = None,
+    notice: Notice = None,
+    retention_days: Retention = None,
+    mode: Mode = None,
+    justification: Why = None,
+    vault: VaultPath = None,
+    *,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Make a collection. What it does not state yet keeps every face out."""
+    fields = _fields(locals())
+    with opened(vault, dry_run=dry_run) as held:
+        _show(held.create_collection(name, **fields), as_json=as_json, dry_run=dry_run)
+
+
+@app.command("set")
+def change(  # noqa: PLR0917
+    collection: Annotated[str, typer.Argument(help="Name or id.")],
+    name: Text = None,
+    purpose: Text = None,
+    controller: Text = None,
+    contact: Text = None,
+    art6: Art6 = None,
+    art9: Art9 = None,
+    notice: Notice = None,
+    retention_days: Retention = None,
+    mode: Mode = None,
+    justification: Why = None,
+    vault: VaultPath = None,
+    *,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Change what a collection states."""
+    fields = _fields(locals()) | ({"name": name} if name else {})
+    with opened(vault, dry_run=dry_run) as held:
+        _show(held.set_collection(collection, **fields), as_json=as_json, dry_run=dry_run)
+
+
+@app.command("list")
+def list_(vault: VaultPath = None, *, as_json: Json = False) -> None:
+    """List the collections."""
+    with opened(vault) as held:
+        found = [(c, held.counts(c.id)) for c in held.collections()]
+    rows = [
+        (
+            c.id,
+            c.name,
+            c.mode,
+            counts.get("held", 0),
+            counts["faces"],
+            "no: " + "; ".join(missing(c)) if missing(c) else "yes",
+        )
+        for c, counts in found
+    ]
+    output.emit(
+        [output.plain(c) | {"counts": counts, "missing": missing(c)} for c, counts in found],
+        as_json=as_json,
+        show=lambda: output.table(
+            ("id", "name", "mode", "photos", "faces", "may hold faces"),
+            rows,
+            empty="There is no collection yet. Make one with `countenance collection create NAME`.",
+        ),
+    )
+
+
+@app.command()
+def show(
+    collection: Annotated[str, typer.Argument(help="Name or id.")], vault: VaultPath = None, *, as_json: Json = False
+) -> None:
+    """Show what a collection states."""
+    with opened(vault) as held:
+        _show(held.collection(collection), as_json=as_json, dry_run=False)
+
+
+def _fields(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: given[name] for name in Collection.__slots__ if name in given and name not in {"id", "name"}}
+
+
+def _show(found: Collection, *, as_json: bool, dry_run: bool) -> None:
+    gaps = missing(found)
+
+    def show() -> None:
+        output.facts({name: value for name, value in output.plain(found).items() if value is not None})
+        if dry_run:
+            output.say("Dry run: nothing was changed.")
+        elif gaps:
+            output.say(f"No face is kept until it also states: {'; '.join(gaps)}.")
+        else:
+            output.say(f"Next: countenance source add FOLDER --collection {found.name!r} --controller … --evidence …")
+
+    output.emit(output.plain(found) | {"missing": gaps, "dry_run": dry_run}, as_json=as_json, show=show)

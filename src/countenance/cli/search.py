@@ -1,0 +1,83 @@
+"""`countenance search`: who is this, and where are they."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from countenance.cli import output
+from countenance.cli.options import Case, CollectionName, Json, Purpose, VaultPath, opened
+from countenance.records import SearchResult
+from countenance.search.find import DEFAULT_FPIR
+from countenance.search.sheet import in_words, render
+
+
+def command(  # noqa: PLR0917
+    collection: CollectionName,
+    purpose: Purpose,
+    case: Case,
+    picture: Annotated[Path | None, typer.Argument(help="A picture to search with.", show_default=False)] = None,
+    face: Annotated[
+        str | None, typer.Option(help="Number of the face in the picture, or id of a stored face.", show_default=False)
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="Name or id of an enrolled subject.", show_default=False)] = None,
+    fpir: Annotated[
+        float, typer.Option(help="In what share of searches for a stranger a hit is tolerable.")
+    ] = DEFAULT_FPIR,
+    top: Annotated[int | None, typer.Option(help="Show only the best so many.", show_default=False)] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Also write an HTML page with the faces.", show_default=False)
+    ] = None,
+    vault: VaultPath = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Search a collection by picture, stored face or subject. "Nobody found" is an answer."""
+    chosen = int(face) if face and face.isdigit() else face
+    with opened(vault) as held:
+        result = held.search(
+            picture, collection=collection, purpose=purpose, case=case, face=chosen, subject=subject, fpir=fpir, top=top
+        )
+        if sheet:
+            held.log_export(result)
+            page = render(result, held.collection(result.collection_id).name)
+            descriptor = os.open(sheet, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(page)
+    output.emit(output.plain(result) | {"found": result.found}, as_json=as_json, show=lambda: _show(result))
+    if sheet:
+        output.say(f"Wrote {sheet}. It shows faces and is outside the vault: delete it when the case is closed.")
+
+
+def _show(result: SearchResult) -> None:
+    output.say(
+        f"{result.gallery:,} faces searched; hits from score {result.threshold:.3f} up, so that a search for a stranger "
+        f"gives a hit in {result.fpir:.2%} of cases (measured on {result.calibration})."
+    )
+    for face in result.faces:
+        if face.reasons:
+            output.say(f"Face {face.number} of the probe was not searched: {' '.join(face.reasons)}")
+        elif not face.hits:
+            output.line(f"face {face.number}: nobody found")
+        else:
+            output.table(
+                ("score", "error rate", "photo", "box", "date", "subject", "face", "why it may be shown"),
+                [
+                    (
+                        f"{hit.score:.3f}",
+                        in_words(hit.fpir),
+                        f"{hit.source}/{hit.address}" if hit.source != "enrolment" else hit.address,
+                        f"{hit.box[2]}×{hit.box[3]}+{hit.box[0]}+{hit.box[1]}",
+                        hit.taken_at,
+                        hit.subject,
+                        hit.face_id,
+                        hit.because,
+                    )
+                    for hit in face.hits
+                ],
+                empty="",
+            )
+    output.say(f"Log entry {result.entry}. To erase what was found: countenance erase --search {result.id} --dry-run")

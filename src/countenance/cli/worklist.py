@@ -1,0 +1,35 @@
+"""`countenance worklist`: files that an erasure left to people."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from countenance.cli import output
+from countenance.cli.options import DryRun, Json, VaultPath, opened
+
+
+def command(
+    done: Annotated[
+        str | None, typer.Option(help="Id of a line that somebody has dealt with.", show_default=False)
+    ] = None,
+    vault: VaultPath = None,
+    *,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """List files to delete or redact by hand at sources that are not written to, or mark one as done."""
+    with opened(vault, dry_run=dry_run) as held:
+        if done:
+            held.finish_work(done)
+        left = held.worklist()
+    rows = [
+        (w.id, w.action, f"{w.location}/{w.address}" if w.location != "enrolment" else w.address, w.erasure_id)
+        for w in left
+    ]
+    output.emit(
+        left,
+        as_json=as_json,
+        show=lambda: output.table(("id", "do", "file", "erasure"), rows, empty="Nothing is left to be done by hand."),
+    )

@@ -1,0 +1,481 @@
+"""Adding photos: source -> gate -> vision -> gate -> store. Resumable at any point, and nothing is doubled.
+
+What a scan has finished is committed in short transactions; a scan that is killed and begun again skips what is
+unchanged. Pictures are opened in the pool's worker processes only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from countenance import errors, ids
+from countenance.audit import log
+from countenance.gate.admit import admit
+from countenance.gate.evidence import collect
+from countenance.gate.keep import keep
+from countenance.gate.metadata import read
+from countenance.records import (
+    Address,
+    Admitted,
+    Collection,
+    Consent,
+    Entry,
+    Looked,
+    Photo,
+    Refusal,
+    Seen,
+    SeenFace,
+    Source,
+)
+from countenance.sources import Opened
+from countenance.store import collections, faces, photos, sources, subjects, suppressions
+from countenance.store.database import Database, Tx
+from countenance.vision.examine import examine
+from countenance.vision.pool import Pool
+
+BATCH_PHOTOS = 64  # photos a transaction: at 100 photos a second a crash costs less than a second of work
+BATCH_SECONDS = 1.0
+WINDOW = 64  # photos submitted and not yet taken: keeps the workers busy while a transaction commits
+SAME_FACE = 0.5  # intersection over union above which two boxes in one photo are the same face
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """The enrolled, consenting subjects of a collection, as a matrix to match faces with."""
+
+    ids: tuple[str, ...]
+    consents: tuple[Consent, ...]
+    templates: NDArray[np.float32]  # shape (n, d), transformed
+    threshold: float
+    transform: NDArray[np.float32] = field(repr=False)  # shape (d, d)
+
+    def match(self, template: NDArray[np.float32]) -> int | None:
+        """The number of the subject that a transformed template matches best, if any is above the threshold."""
+        if not self.ids:
+            return None
+        scores = self.templates @ template
+        best = int(scores.argmax())
+        return best if scores[best] >= self.threshold else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a scan is."""
+
+    done: int
+    total: int
+    faces: int
+    refused: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Photos a second."""
+        return self.done / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the rate so far; None before there is one."""
+        return (self.total - self.done) / self.rate if self.rate else None
+
+
+@dataclass(slots=True, kw_only=True)
+class Added:
+    """What one scan did."""
+
+    source_id: str
+    looked_at: int = 0
+    added: int = 0
+    unchanged: int = 0
+    vanished: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)  # files left out, by a key of sources.SKIPPED
+    faces: int = 0  # templates kept
+    discarded: int = 0  # faces seen and discarded in memory
+    refused: dict[str, int] = field(default_factory=dict)  # photos not held, by slug
+    sentences: dict[str, str] = field(default_factory=dict)  # slug -> sentence
+    not_embedded: dict[str, int] = field(default_factory=dict)  # faces without template, by sentence
+
+
+def look(  # noqa: PLR0917 - a worker is called by position
+    content: bytes, collection: Collection, country: str | None, address: str, now: datetime, cache: Path
+) -> Looked:
+    """Look at one photo, in a worker: its metadata, the gate's decision, its faces."""
+    facts = read(content)
+    admitted = admit(collection, content, suppressed_by=None, now=now)
+    outcome = examine(admitted, cache=cache) if isinstance(admitted, Admitted) else admitted
+    return Looked(facts=facts, evidence=collect(facts, country, address), outcome=outcome)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pending:
+    address: Address
+    sha256: bytes
+    future: Future[Looked]
+
+
+def add(
+    database: Database,
+    pool: Pool,
+    opened: Opened,
+    *,
+    source: Source,
+    enrolled: Callable[[Tx], Enrolled],
+    cache: Path,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> Added:
+    """Scan a source: add what is new or changed, mark what vanished.
+
+    Raises `Incomplete` before anything is read if the collection does not state its basis; `SourceGone` if the source
+    disappears midway, `DiskFull`, `Interrupted`: what was finished before is kept.
+    """
+    with database.write() as tx:
+        collection = collections.find(tx, source.collection_id)
+        scan = sources.begin_scan(tx, source.id)
+        item = sources.item_of(tx, source.id)
+        log.append(
+            tx, Entry(kind="scan:begun", public={"collection": collection.id}, parts=((item, {"source": source.id}),))
+        )
+    run = _Scan(database, collection, source, scan, enrolled)
+    total = sum(1 for _ in opened.list())
+    began = time.monotonic()
+    pending: deque[_Pending] = deque()
+
+    def settle(most: int) -> None:
+        while len(pending) > most:
+            run.take(pending.popleft())
+            done = run.result.looked_at + run.result.unchanged
+            report(
+                Progress(
+                    done=done,
+                    total=max(total, done),
+                    faces=run.result.faces,
+                    refused=sum(run.result.refused.values()),
+                    seconds=time.monotonic() - began,
+                )
+            )
+
+    try:
+        for address, content in opened.photos(run.wanted):
+            if isinstance(content, bytes):
+                sha256 = hashlib.sha256(content).digest()
+                if run.suppressed(address, sha256):
+                    continue
+                future = pool.submit(look, content, collection, source.country, address.path, database.clock(), cache)
+            else:
+                sha256 = b""
+                future = Future()
+                future.set_exception(content)
+            pending.append(_Pending(address=address, sha256=sha256, future=future))
+            settle(WINDOW)
+        settle(0)
+    except KeyboardInterrupt:
+        run.flush()
+        raise errors.Interrupted from None
+    except errors.SourceGone:
+        settle(0)
+        run.flush()
+        raise
+    run.flush()
+    run.result.skipped = dict(opened.skipped)
+    return run.finish()
+
+
+class _Scan:
+    """One scan under way: what was looked at and not yet committed."""
+
+    def __init__(
+        self, database: Database, collection: Collection, source: Source, scan: int, enrolled: Callable[[Tx], Enrolled]
+    ) -> None:
+        self.database = database
+        self.collection = collection
+        self.source = source
+        self.scan = scan
+        self.enrolled = enrolled
+        self.result = Added(source_id=source.id)
+        self.batch: list[tuple[_Pending, Looked | Exception]] = []
+        self.met: list[str] = []
+        self.since = time.monotonic()
+
+    def wanted(self, address: Address) -> bool:
+        """Whether a photo must be read: it is new, changed, or subjects were enrolled since it was looked at."""
+        with self.database.read() as tx:
+            if standing(tx, self.source, address) != "unchanged":
+                return True
+            known = photos.known(tx, self.source.id, address)
+        assert known
+        if known.state == "stopped":
+            return False
+        self.met.append(known.id)
+        self.result.unchanged += 1
+        if len(self.met) >= BATCH_PHOTOS * 8:
+            self.flush()
+        return False
+
+    def suppressed(self, address: Address, sha256: bytes) -> bool:
+        """Refuse what an erasure reached before: no worker sees it, nothing of it is stored (promise P6)."""
+        with self.database.read() as tx:
+            erasure = self._suppressed_by(tx, address, sha256)
+            known = photos.known(tx, self.source.id, address)
+        if erasure is None:
+            return False
+        if known:  # a group photo that stays for the others, at a source that is not written to
+            self.met.append(known.id)
+            self.result.unchanged += 1
+            return True
+        refusal = admit(self.collection, b"", suppressed_by=erasure, now=self.database.clock())
+        assert isinstance(refusal, Refusal)
+        self._refuse(refusal)
+        self.result.looked_at += 1
+        with self.database.write() as tx:
+            log.append(
+                tx,
+                Entry(
+                    kind="photo:refused",
+                    public={"collection": self.collection.id, "reason": refusal.slug, "erasure": erasure},
+                ),
+            )
+        return True
+
+    def take(self, pending: _Pending) -> None:
+        """Take one photo's result, waiting for it; commit when enough are there."""
+        outcome: Looked | Exception
+        try:
+            outcome = pending.future.result()
+        except (errors.BadImage, errors.AddressUnreadable) as error:
+            outcome = error
+        self.batch.append((pending, outcome))
+        self.result.looked_at += 1
+        if len(self.batch) >= BATCH_PHOTOS or time.monotonic() - self.since > BATCH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit what was looked at."""
+        if self.batch or self.met:
+            with self.database.write() as tx:
+                photos.met(tx, self.met, self.scan)
+                enrolled = self.enrolled(tx)
+                for pending, outcome in self.batch:
+                    self._store(tx, enrolled, pending, outcome)
+        self.batch, self.met, self.since = [], [], time.monotonic()
+
+    def finish(self) -> Added:
+        """Mark what vanished and log the scan's end."""
+        with self.database.write() as tx:
+            self.result.vanished = photos.mark_vanished(tx, self.source.id, self.scan)
+            log.append(
+                tx,
+                Entry(
+                    kind="scan:finished",
+                    public={
+                        "collection": self.collection.id,
+                        "added": self.result.added,
+                        "faces": self.result.faces,
+                        "unchanged": self.result.unchanged,
+                        "vanished": self.result.vanished,
+                        "refused": sum(self.result.refused.values()),
+                    },
+                    parts=((sources.item_of(tx, self.source.id), {"source": self.source.id}),),
+                ),
+            )
+        return self.result
+
+    def _store(self, tx: Tx, enrolled: Enrolled, pending: _Pending, outcome: Looked | Exception) -> None:
+        if isinstance(outcome, errors.AddressUnreadable):  # nothing is known of it: the next scan tries again
+            self._refuse(Refusal(slug="unreadable", sentence=str(outcome)))
+            self._log_refused(tx, "unreadable")
+            return
+        if self._suppressed_by(tx, pending.address, pending.sha256):  # erased while it was being looked at
+            return
+        known = photos.known(tx, self.source.id, pending.address)
+        if known and known.state == "stopped":
+            return
+        if known and known.unchanged and isinstance(outcome, Looked) and isinstance(outcome.outcome, Seen):
+            self._look_again(tx, enrolled, known, outcome.outcome)
+            return
+        if known:
+            photos.discard(tx, known.id)
+            log.append(tx, Entry(kind="photo:replaced", public={"collection": self.collection.id}))
+        self._put(tx, enrolled, pending, outcome)
+
+    def _put(self, tx: Tx, enrolled: Enrolled, pending: _Pending, outcome: Looked | Exception) -> None:
+        looked = outcome if isinstance(outcome, Looked) else None
+        seen = looked.outcome if looked and isinstance(looked.outcome, Seen) else None
+        refusal = _refusal(outcome)
+        expires_at = tx.now + timedelta(days=self.collection.retention_days or 0)
+        photo = Photo(
+            id=ids.new("photo"),
+            collection_id=self.collection.id,
+            source_id=self.source.id,
+            address=pending.address.path,
+            state="refused" if refusal else "held",
+            reason=refusal.slug if refusal else None,
+            width=seen.width if seen else None,
+            height=seen.height if seen else None,
+            taken_at=looked.facts.taken_at if looked else None,
+            added_at=tx.now,
+            expires_at=expires_at,
+            evidence=looked.evidence if looked else (),
+            faces=len(seen.faces) if seen else 0,
+        )
+        extra: dict[str, Any] = {"size": pending.address.size, "modified_ns": pending.address.modified_ns}
+        if looked:
+            extra |= {"latitude": looked.facts.latitude, "longitude": looked.facts.longitude}
+        item = photos.put(
+            tx,
+            photo,
+            stat=photos.stat_token(tx, self.source.id, pending.address),
+            content=photos.content_token(tx, pending.sha256),
+            sha256=pending.sha256,
+            scan=self.scan,
+            enrolments=collections.enrolments(tx, self.collection.id),
+            extra=extra,
+        )
+        if refusal:
+            self._refuse(refusal)
+            self._log_refused(tx, refusal.slug, ((item, {"photo": photo.id}),))
+            return
+        assert seen
+        kept = self._keep(tx, enrolled, photo.id, expires_at, seen.faces, seen.model)
+        self.result.added += 1
+        log.append(
+            tx,
+            Entry(
+                kind="photo:added",
+                public={
+                    "collection": self.collection.id,
+                    "countries": sorted({e.territory for e in photo.evidence}),
+                    "seen": len(seen.faces),
+                    "kept": len(kept),
+                    "until": log.stamp(expires_at),
+                },
+                parts=((item, {"photo": photo.id}), *kept),
+            ),
+        )
+
+    def _look_again(self, tx: Tx, enrolled: Enrolled, known: photos.Known, seen: Seen) -> None:
+        """A photo in which a subject enrolled since may appear: keep the faces that now match, and no face twice."""
+        photo = photos.find(tx, known.id)
+        held = [face.box for face in faces.of_photo(tx, known.id)]
+        new = tuple(face for face in seen.faces if not any(_overlap(face.box, box) > SAME_FACE for box in held))
+        kept = self._keep(tx, enrolled, known.id, photo.expires_at, new, seen.model)
+        enrolments = collections.enrolments(tx, self.collection.id)
+        photos.renew(tx, known.id, scan=self.scan, enrolments=enrolments, state="held")
+        self.result.unchanged += 1
+        self.result.looked_at -= 1
+        if kept:
+            public = {"collection": self.collection.id, "kept": len(kept), "until": log.stamp(photo.expires_at)}
+            log.append(tx, Entry(kind="photo:matched", public=public, parts=((known.item, {"photo": known.id}), *kept)))
+
+    def _keep(  # noqa: PLR0917
+        self,
+        tx: Tx,
+        enrolled: Enrolled,
+        photo_id: str,
+        expires_at: datetime,
+        seen: tuple[SeenFace, ...],
+        model: str,
+    ) -> list[tuple[int, dict[str, str]]]:
+        parts: list[tuple[int, dict[str, str]]] = []
+        for face in seen:
+            template = None if face.template is None else face.template @ enrolled.transform
+            subject = None if template is None else enrolled.match(template)
+            consent = None if subject is None else enrolled.consents[subject]
+            until = keep(self.collection, face, consent=consent, photo_expires_at=expires_at, now=tx.now)
+            if isinstance(until, Refusal):
+                if face.template is None:
+                    for reason in face.reasons:
+                        self.result.not_embedded[reason] = self.result.not_embedded.get(reason, 0) + 1
+                else:
+                    self.result.discarded += 1
+                continue
+            assert template is not None
+            face_id = ids.new("face")
+            item = faces.put(
+                tx,
+                face_id,
+                face,
+                template=template,
+                photo_id=photo_id,
+                collection_id=self.collection.id,
+                subject_id=None if subject is None else enrolled.ids[subject],
+                enrolled=False,
+                model=model,
+                expires_at=until,
+            )
+            self.result.faces += 1
+            parts.append((item, {"face": face_id}))
+        return parts
+
+    def _suppressed_by(self, tx: Tx, address: Address, sha256: bytes) -> str | None:
+        return suppressions.by(
+            tx, suppressions.content(tx, sha256), suppressions.address(tx, self.source.location, address.path)
+        )
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.result.refused[refusal.slug] = self.result.refused.get(refusal.slug, 0) + 1
+        self.result.sentences[refusal.slug] = refusal.sentence
+
+    def _log_refused(self, tx: Tx, slug: str, parts: tuple[tuple[int, dict[str, str]], ...] = ()) -> None:
+        log.append(
+            tx, Entry(kind="photo:refused", public={"collection": self.collection.id, "reason": slug}, parts=parts)
+        )
+
+
+def enrolled_subjects(
+    tx: Tx, collection: Collection, *, transform: NDArray[np.float32], threshold: Callable[[int], float]
+) -> Enrolled:
+    """The subjects whose consent is in force: each one's template is the mean of its enrolment photos.
+
+    `threshold` gives the score to reach for a number of subjects. Several photos of a subject are the largest single
+    gain in accuracy: the mean of 2 or 3 misses a fifth of what one misses.
+    """
+    held = subjects.consenting(tx, collection.id)
+    means = [subjects.mean_template(tx, subject.id) for subject in held]
+    chosen = [(subject, mean) for subject, mean in zip(held, means, strict=True) if mean is not None]
+    return Enrolled(
+        ids=tuple(subject.id for subject, _ in chosen),
+        consents=tuple(subject.consent for subject, _ in chosen),
+        templates=np.array([mean for _, mean in chosen], np.float32).reshape(len(chosen), len(transform)),
+        threshold=threshold(len(chosen)),
+        transform=transform,
+    )
+
+
+def standing(tx: Tx, source: Source, address: Address) -> Literal["new", "changed", "again", "unchanged"]:
+    """How an address stands to what is stored; "again": subjects were enrolled since it was looked at."""
+    known = photos.known(tx, source.id, address)
+    if known is None:
+        return "new"
+    if known.state == "stopped":
+        return "unchanged"
+    if not known.unchanged:
+        return "changed"
+    behind = known.enrolments < collections.enrolments(tx, source.collection_id)
+    enrolled = collections.find(tx, source.collection_id).mode == "enrolled"
+    return "again" if behind and enrolled and known.state != "refused" else "unchanged"
+
+
+def _refusal(outcome: Looked | Exception) -> Refusal | None:
+    if isinstance(outcome, errors.BadImage):
+        return Refusal(slug=outcome.reason, sentence=str(outcome))
+    assert isinstance(outcome, Looked)
+    return outcome.outcome if isinstance(outcome.outcome, Refusal) else None
+
+
+def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
+    """Intersection over union of two boxes."""
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    shared = max(0, width) * max(0, height)
+    return shared / (a[2] * a[3] + b[2] * b[3] - shared) if shared else 0.0

@@ -1,0 +1,1 @@
+"""Carrying out what a person, an operator or a regulator asks: scope, erasure, certificate."""

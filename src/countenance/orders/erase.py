@@ -1,0 +1,350 @@
+"""Erasing, step by step: planned, approved, stopped, keys destroyed, purged, verified, certified.
+
+Each step is recorded before the next begins and can be done again: whatever a crash leaves, `carry_out` finishes. From
+*stopped* on nothing in scope is shown or taken in by any process. Files at the sources are cleared before the keys are
+destroyed, because their addresses are sealed under those keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import rfc8785
+
+from countenance import errors, ids
+from countenance.audit import log, merkle
+from countenance.audit.verify import leaf_hash
+from countenance.index.exact import Exact
+from countenance.orders import certificate, files, residue
+from countenance.records import Entry, Erasure, Scope, Template
+from countenance.store import collections, erasures, faces, photos, processes, sources, subjects, suppressions, tree
+from countenance.store.database import Database, Tx
+from countenance.store.erasures import Reached
+from countenance.vision.pool import Pool
+
+GROUNDS = {
+    "request": "Erasure asked for by the person, Art. 17(1) GDPR",
+    "consent-withdrawn": "Consent withdrawn, Art. 17(1)(b) GDPR",
+    "objection": "Objection by the person, Art. 17(1)(c) GDPR",
+    "no-longer-needed": "No longer needed for the purpose, Art. 17(1)(a) GDPR",
+    "unlawful": "Processed unlawfully, Art. 17(1)(d) GDPR",
+    "order": "Order of an authority or a court, Art. 17(1)(e) GDPR",
+    "operator": "The operator's own decision",
+}
+
+ANSWER_SECONDS = 3.0  # other processes follow within one second; one that takes three is named as unanswered
+TRIES = 50  # for a reader in another process to let the write-ahead log be cut
+
+
+@dataclass(slots=True)
+class Run:
+    """One erasure being carried out by this process. What must be searched for is held here, in memory, only."""
+
+    database: Database
+    index_of: Callable[[Tx, str], Exact]  # a collection's index, in step with the records
+    pool: Callable[[], Pool]  # only an erasure that redacts needs the worker processes
+    process_id: str
+    erasure_id: str
+    clear: list[bytes] = field(default_factory=list, repr=False)  # values that must be gone
+    templates: list[Template] = field(default_factory=list, repr=False)
+    rows: list[int] = field(default_factory=list)
+
+
+def plan(database: Database, scope: Scope, *, ground: str, by: str, approved_by: tuple[str, ...] = ()) -> str:
+    """Freeze a scope as a new erasure and return its id; nothing is changed yet. `ground` is a key of `GROUNDS`."""
+    if ground not in GROUNDS:
+        raise errors.UsageError(f"{ground} is no ground for erasure; choose one of {', '.join(GROUNDS)}.")
+    erasure_id = ids.new("erasure")
+    with database.write() as tx:
+        ledger = _ledger(tx, scope)
+        salt = os.urandom(32).hex()
+        listed: Any = {"erasure": erasure_id, "salt": salt, "items": [[r.kind, r.id, r.item] for r in ledger]}
+        progress: dict[str, Any] = {
+            "ground": GROUNDS[ground],
+            "approved_by": list(approved_by),
+            "commitment": hashlib.sha256(rfc8785.dumps(listed)).hexdigest(),
+            "salt": salt,
+            "states": [],
+        }
+        erasures.insert_planned(tx, erasure_id, scope.collection_id, scope.reason, progress, ledger)
+        said = {"commitment": progress["commitment"], "ground": progress["ground"], "reason": scope.reason}
+        _enter(tx, erasure_id, "planned", progress, said, {"by": by, "salt": salt})
+    return erasure_id
+
+
+def carry_out(run: Run) -> Erasure:
+    """Take the erasure through every step that is left, and return what it did.
+
+    Raises `VaultError` if bytes that must be gone are still found: then it stays unfinished, hidden and without
+    certificate, and the next open tries again.
+    """
+    while True:
+        with run.database.read() as tx:
+            stored = erasures.find(tx, run.erasure_id)
+        if stored.state == "certified":
+            return summary(stored)
+        STEPS[stored.state](run, stored.progress)
+
+
+def summary(stored: erasures.Stored) -> Erasure:
+    """An erasure as callers see it."""
+    progress = stored.progress
+    scope = progress.get("scope", {})
+    return Erasure(
+        id=stored.id,
+        collection_id=stored.collection_id,
+        state=stored.state,
+        reason=stored.reason,
+        photos=scope.get("photos", 0),
+        faces=scope.get("faces", 0),
+        subjects=scope.get("subjects", 0),
+        files=progress.get("source", {}),
+        scan=progress.get("scan", {}),
+        unanswered=tuple(progress.get("processes", {}).get("unanswered", ())),
+    )
+
+
+def _approve(run: Run, progress: dict[str, Any]) -> None:
+    with run.database.write() as tx:
+        _enter(tx, run.erasure_id, "approved", progress, {"by": len(progress["approved_by"])})
+
+
+def _stop(run: Run, progress: dict[str, Any]) -> None:
+    """Hide everything in scope, in every process, and keep its content from coming back."""
+    with run.database.write() as tx:
+        ledger = erasures.ledger(tx, run.erasure_id)
+        of_kind = _by_kind(ledger)
+        faces.stop(tx, of_kind["face"])
+        for subject_id in of_kind["subject"]:
+            subjects.stop(tx, subject_id)
+        partly = {face.photo_id for face in faces.stored(tx, id=of_kind["face"])} - set(of_kind["photo"])
+        for photo_id in [*of_kind["photo"], *partly]:
+            photo, opened = photos.find(tx, photo_id), photos.fields(tx, photo_id)
+            content = suppressions.content(tx, bytes.fromhex(opened["sha256"]))
+            suppressions.add(tx, content, "content", run.erasure_id)
+            if photo_id not in partly:
+                location = sources.find(tx, photo.source_id).location
+                token = suppressions.address(tx, location, photo.address)
+                suppressions.add(tx, token, "address", run.erasure_id)
+                photos.renew(tx, photo_id, state="stopped")
+        _enter(tx, run.erasure_id, "stopped", progress, {"items": len(ledger)})
+
+
+def _destroy_keys(run: Run, progress: dict[str, Any]) -> None:
+    """Clear the files at the sources, then destroy the keys of everything in scope."""
+    keys = run.database.keys
+    if "source" not in progress:
+        progress["source"] = files.clear(run.database, run.pool, run.erasure_id)
+        with run.database.write() as tx:
+            erasures.advance(tx, run.erasure_id, "stopped", progress)
+    with run.database.read() as tx:
+        ledger = erasures.ledger(tx, run.erasure_id)
+        discarded = erasures.discarded(tx)
+    items = sorted({reached.item for reached in ledger})
+    if "epoch" not in progress:  # what the rotation starts from is on record before it happens
+        progress["epoch"], progress["state"] = keys.epoch, keys.state_hash
+        with run.database.write() as tx:
+            erasures.advance(tx, run.erasure_id, "stopped", progress)
+    if not _punctured(keys, items):
+        _remember(run, ledger)
+        keys.advance([*items, *discarded])
+    with run.database.write() as tx:
+        erasures.clear_discarded(tx, discarded)
+        progress["keys"] = {
+            "method": "puncturable key tree; the old epoch key overwritten",
+            "provider": keys.provider,
+            "medium": keys.medium.cls,
+            "medium_note": keys.medium.note,
+            "epoch_before": progress["epoch"],
+            "epoch_after": keys.epoch,
+            "state_before": progress["state"],
+            "state_after": keys.state_hash,
+        }
+        tokens = [hashlib.sha256(f"{progress['salt']} {item}".encode()).digest() for item in items]
+        count = _by_kind(ledger)
+        progress["scope"] = {
+            "commitment": progress["commitment"],
+            "items": len(items),
+            "items_root": merkle.root([leaf_hash(token) for token in tokens]).hex(),
+            "photos": len(count["photo"]),
+            "faces": len(count["face"]),
+            "subjects": len(count["subject"]),
+            "sources": len(count["source"]),
+            "resealed": len(count["resealed"]),
+        }
+        processes.follow(tx, run.process_id, keys.epoch, run.database.generation_in(tx))
+        _enter(tx, run.erasure_id, "keys-destroyed", progress, {"epoch": keys.epoch, "items": len(items)})
+
+
+def _purge(run: Run, progress: dict[str, Any]) -> None:
+    """Delete every row in scope and the log details sealed under its keys."""
+    with run.database.write() as tx:
+        ledger = erasures.ledger(tx, run.erasure_id)
+        of_kind = _by_kind(ledger)
+        run.clear += faces.sealed_bytes(tx, of_kind["face"])  # the sealed forms must leave the files too
+        run.rows = [face.row for face in faces.stored(tx, id=of_kind["face"])]
+        seen = [face.photo_id for face in faces.stored(tx, id=of_kind["face"])]
+        for face_id in of_kind["face"]:
+            faces.remove(tx, face_id)
+        for photo_id in of_kind["photo"]:
+            photos.remove(tx, photo_id)
+        for photo_id in set(seen) - set(of_kind["photo"]):
+            photos.renew(tx, photo_id, faces_seen=photos.find(tx, photo_id).faces - seen.count(photo_id))
+        for subject_id in of_kind["subject"]:
+            subjects.remove(tx, subject_id)
+        for source_id in of_kind["source"]:
+            sources.remove(tx, source_id)
+        details = log.erase(tx, [reached.item for reached in ledger])
+        progress["counts"] = {
+            "templates": len(of_kind["face"]),
+            "crops": len(of_kind["face"]),
+            "photo-records": len(of_kind["photo"]),
+            "subjects": len(of_kind["subject"]),
+            "sources": len(of_kind["source"]),
+            "log-details": details,
+        }
+        _enter(tx, run.erasure_id, "purged", progress, {"counts": progress["counts"]})
+
+
+def _verify(run: Run, progress: dict[str, Any]) -> None:
+    """Wait for the other processes, search every file for the bytes, and search with the erased templates."""
+    progress["processes"] = _acknowledged(run)
+    for _ in range(TRIES):
+        if run.database.truncate_wal():
+            break
+        time.sleep(0.1)
+    scan = residue.scan(run.database.path.parent, run.clear)
+    if scan.hits:
+        raise errors.VaultError(
+            f"Bytes that must be gone are still in {', '.join(scan.where)}. The keys are destroyed and nothing is shown, "
+            "but nothing is certified. Close other programs on the vault and run `countenance erase --resume`."
+        )
+    with run.database.read() as tx:
+        found = _findable(run, tx, erasures.find(tx, run.erasure_id).collection_id)
+    if found:
+        raise errors.VaultError(f"A search still finds {found} erased faces. Nothing is certified.")
+    progress["scan"] = {name: getattr(scan, name) for name in ("files", "bytes", "patterns", "hits", "control_hits")}
+    progress["search"] = {"probes": len(run.templates), "hits": found}
+    if not run.templates and progress["scope"]["faces"]:
+        progress["limits"] = [
+            "The process stopped after the keys were destroyed, and what was to be searched for was in its memory only: "
+            "the byte scan and the search with the erased templates were done without it."
+        ]
+    with run.database.write() as tx:
+        names = ("counts", "keys", "processes", "scan", "scope", "search", "source")
+        _enter(tx, run.erasure_id, "verified", progress, {name: progress[name] for name in names})
+
+
+def _certify(run: Run, progress: dict[str, Any]) -> None:
+    with run.database.write() as tx:
+        stored = erasures.find(tx, run.erasure_id)
+        bundle = certificate.build(tx, run.erasure_id, progress, stored.reason)
+        digest = hashlib.sha256(bundle).hexdigest()
+        log.append(tx, Entry(kind="erasure:certified", public={"erasure": run.erasure_id, "bundle": digest}))
+        erasures.advance(tx, run.erasure_id, "certified", progress, bundle)
+    run.clear.clear()
+    for template in run.templates:
+        template[:] = 0
+    run.templates.clear()
+
+
+STEPS: dict[str, Callable[[Run, dict[str, Any]], None]] = {
+    "planned": _approve,
+    "approved": _stop,
+    "stopped": _destroy_keys,
+    "keys-destroyed": _purge,
+    "purged": _verify,
+    "verified": _certify,
+}
+
+
+def _enter(  # noqa: PLR0917
+    tx: Tx,
+    erasure_id: str,
+    state: str,
+    progress: dict[str, Any],
+    public: dict[str, Any],
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Move to a state: its log entry, and the entry's number and hash for the certificate, in one transaction."""
+    stored = erasures.find(tx, erasure_id)
+    parts = ((collections.item_of(tx, stored.collection_id), detail),) if detail else ()
+    entry = Entry(kind=f"erasure:{state}", public={"erasure": erasure_id, **public}, parts=parts)
+    number = log.append(tx, entry)
+    leaf = log.leaf(tx, number)
+    progress["states"].append({"state": state, "at": log.stamp(tx.now), "entry": number, "leaf": leaf_hash(leaf).hex()})
+    erasures.advance(tx, erasure_id, state, progress)
+
+
+def _ledger(tx: Tx, scope: Scope) -> list[Reached]:
+    photo_items = photos.items(tx, scope.photos)
+    return [
+        *(Reached(kind="photo", id=photo_id, item=item) for photo_id, item in photo_items.items()),
+        *(Reached(kind="face", id=face.id, item=face.item) for face in faces.stored(tx, id=list(scope.faces))),
+        *(Reached(kind="subject", id=name, item=subjects.item_of(tx, name)) for name in scope.subjects),
+        *(Reached(kind="source", id=name, item=sources.item_of(tx, name)) for name in scope.sources),
+    ]
+
+
+def _by_kind(ledger: list[Reached]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {kind: [] for kind in ("photo", "face", "subject", "source", "resealed")}
+    for reached in ledger:
+        found[reached.kind].append(reached.id)
+    return found
+
+
+def _punctured(keys: Any, items: list[int]) -> bool:
+    for item in items:
+        try:
+            keys.item_key(item)
+        except tree.Punctured:
+            continue
+        return False
+    return True
+
+
+def _remember(run: Run, ledger: list[Reached]) -> None:
+    """Collect, in memory, every clear value in scope and its keys, while they can still be read."""
+    with run.database.read() as tx:
+        for reached in ledger:
+            run.clear.append(tx.keys.item_key(reached.item))
+            if reached.kind == "face":
+                template = faces.template(tx, reached.id, state="stopped").copy()
+                run.templates.append(template)
+                run.clear += [*residue.forms_of_template(template), faces.crop(tx, reached.id)]
+            elif reached.kind == "photo":
+                run.clear.append(os.fsencode(photos.find(tx, reached.id).address))
+            elif reached.kind == "subject":
+                run.clear.append(subjects.name_of(tx, reached.id).encode())
+    run.clear.append(run.database.keys.epoch_key())
+
+
+def _acknowledged(run: Run) -> dict[str, Any]:
+    """Wait until every process that has the vault open took up the new epoch, and name those that did not."""
+    epoch = run.database.keys.epoch
+    until = time.monotonic() + ANSWER_SECONDS
+    while True:
+        with run.database.read() as tx:
+            others = [p for p in processes.every(tx) if p.id != run.process_id and p.alive]
+        behind = [p for p in others if p.epoch < epoch]
+        if not behind or time.monotonic() > until:
+            answered = len(others) - len(behind) + 1
+            return {"acknowledged": answered, "unanswered": [f"process {p.pid} on {p.host}" for p in behind]}
+        time.sleep(0.05)
+
+
+def _findable(run: Run, tx: Tx, collection_id: str) -> int:
+    """How many erased faces the index still knows or a search with their templates still returns."""
+    engine = run.index_of(tx, collection_id)
+    known = {row for row in run.rows if engine.contains(row)}
+    if run.templates and len(engine):
+        probes = np.stack(run.templates).astype(np.float32)
+        for rows, _ in engine.search(probes, threshold=-1.0 + 1e-6, now=tx.second):
+            known.update(set(run.rows).intersection(int(row) for row in rows))
+    return len(known)

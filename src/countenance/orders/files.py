@@ -1,0 +1,153 @@
+"""An erasure at the sources: files deleted, faces redacted, or a line on the worklist where we may not or cannot write."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from io import BytesIO
+
+from PIL import Image
+
+from countenance import errors, ids
+from countenance import sources as openers
+from countenance.audit import log
+from countenance.records import Box, Source
+from countenance.store import erasures, faces, photos, sources
+from countenance.store.database import Database, Tx
+from countenance.store.erasures import Reached, Work
+from countenance.vision.pool import Pool
+from countenance.vision.redact import redact
+
+
+def clear(database: Database, pool: Callable[[], Pool], erasure_id: str) -> dict[str, int]:
+    """Do at each source what it says for the photos in scope, and count: deleted, redacted, worklist, failed.
+
+    Doing it twice is the same as once: a file that is gone counts as deleted, a redacted face is redacted again.
+    What fails goes on the worklist too.
+    """
+    counts = {"deleted": 0, "redacted": 0, "worklist": 0, "failed": 0}
+    with database.read() as tx:
+        whole = [r.id for r in erasures.ledger(tx, erasure_id) if r.kind == "photo"]
+        in_scope = {r.id for r in erasures.ledger(tx, erasure_id) if r.kind == "face"}
+        partly = sorted({f.photo_id for f in faces.stored(tx, id=list(in_scope))} - set(whole))
+        by_source: dict[str, list[str]] = {}
+        for photo_id in [*whole, *partly]:
+            by_source.setdefault(photos.find(tx, photo_id).source_id, []).append(photo_id)
+        listed = [(sources.find(tx, source_id), photo_ids) for source_id, photo_ids in by_source.items()]
+    for source, photo_ids in listed:
+        for photo_id in photo_ids:
+            done = _photo(database, pool, erasure_id, source, photo_id, whole=photo_id in whole)
+            counts[done] += 1
+            if done == "failed":
+                counts["worklist"] += 1
+    for photo_id in partly:
+        _neighbours(database, pool, erasure_id, photo_id, in_scope)
+    return counts
+
+
+def _photo(
+    database: Database, pool: Callable[[], Pool], erasure_id: str, source: Source, photo_id: str, *, whole: bool
+) -> str:
+    """Do what the source says for one photo and return which count it belongs to."""
+    with database.read() as tx:
+        state = photos.find(tx, photo_id).state
+        address = photos.address_of(tx, photo_id)
+        boxes = [
+            tuple(faces.fields(tx, face.id)["box"]) for face in faces.stored(tx, photo_id=photo_id, state="stopped")
+        ]
+    action = "delete" if whole and source.on_erase != "redact" else "redact"
+    if source.on_erase != "worklist" and source.kind != "enrolment":
+        try:
+            with openers.open(source.kind, source.location) as opened:
+                if opened.writable:
+                    if action == "delete":
+                        opened.erase_file(address)
+                        return "deleted"
+                    if boxes:  # where no face is known, a person must say what to redact
+                        content = pool().submit(redact, opened.read(address), boxes).result()
+                        rewritten = opened.replace(address, content)
+                        with database.write() as tx:
+                            photos.rewritten(tx, photo_id, rewritten, hashlib.sha256(content).digest())
+                        return "redacted"
+        except (errors.AddressUnreadable, errors.BadImage, errors.SourceError, errors.DiskFull):
+            if state == "vanished":
+                return "deleted"
+            _put_on_worklist(database, erasure_id, source, address.path, action)
+            return "failed"
+    _put_on_worklist(database, erasure_id, source, address.path, action)
+    return "worklist"
+
+
+def _put_on_worklist(database: Database, erasure_id: str, source: Source, path: str, action: str) -> None:
+    with database.write() as tx:
+        work = Work(
+            id=ids.new("work"),
+            erasure_id=erasure_id,
+            source_id=source.id,
+            action=action,
+            address=path,
+            location=source.location,
+        )
+        known = {(line.source_id, line.address, line.action) for line in erasures.worklist(tx, erasure_id)}
+        if (work.source_id, work.address, work.action) not in known:
+            erasures.add_work(tx, work)
+
+
+def _neighbours(
+    database: Database, pool: Callable[[], Pool], erasure_id: str, photo_id: str, in_scope: set[str]
+) -> None:
+    """Give each face beside an erased one a new key and a crop that no longer shows the erased face.
+
+    Its old crop showed a part of the other face; a backup could open that with the old key, so the old key goes too.
+    """
+    with database.read() as tx:
+        erased = [_box(tx, face_id) for face_id in in_scope if _in_photo(tx, face_id, photo_id)]
+        done = {r.id for r in erasures.ledger(tx, erasure_id) if r.kind == "resealed"}
+        beside = [
+            (face.id, faces.fields(tx, face.id)["crop_box"], faces.crop(tx, face.id))
+            for face in faces.stored(tx, photo_id=photo_id, state="held")
+            if face.id not in done
+        ]
+    for face_id, crop_box, crop in beside:
+        shown = list(_inside(erased, crop_box))
+        if not (shown and crop):
+            continue
+        width, height = Image.open(BytesIO(crop)).size  # our own JPEG, of at most 160 pixels a side
+        scaled = [_scaled(box, crop_box, (width, height)) for box in shown]
+        try:
+            redacted = pool().submit(redact, crop, scaled).result()
+        except errors.BadImage:
+            redacted = None
+        with database.write() as tx:
+            old = faces.stored(tx, id=face_id)[0].item
+            new = tx.take_items(1)
+            faces.reseal(tx, face_id, new, redacted)
+            log.reseal(tx, old, new)
+            erasures.reach(tx, erasure_id, Reached(kind="resealed", id=face_id, item=old))
+
+
+def _box(tx: Tx, face_id: str) -> Box:
+    left, top, width, height = faces.fields(tx, face_id)["box"]
+    return left, top, width, height
+
+
+def _in_photo(tx: Tx, face_id: str, photo_id: str) -> bool:
+    return any(face.photo_id == photo_id for face in faces.stored(tx, id=face_id))
+
+
+def _inside(boxes: list[Box], frame: Box) -> Iterator[Box]:
+    """The boxes that reach into a frame."""
+    for box in boxes:
+        across = box[0] < frame[0] + frame[2] and frame[0] < box[0] + box[2]
+        down = box[1] < frame[1] + frame[3] and frame[1] < box[1] + box[3]
+        if across and down:
+            yield box
+
+
+def _scaled(box: Box, frame: Box, size: tuple[int, int]) -> Box:
+    """A box of the picture, in pixels of a crop that shows `frame` in `size`, cut to it."""
+    x, y = size[0] / frame[2], size[1] / frame[3]
+    left, top = max(0, int((box[0] - frame[0]) * x)), max(0, int((box[1] - frame[1]) * y))
+    right = min(size[0], int((box[0] + box[2] - frame[0]) * x) + 1)
+    bottom = min(size[1], int((box[1] + box[3] - frame[1]) * y) + 1)
+    return left, top, max(1, right - left), max(1, bottom - top)

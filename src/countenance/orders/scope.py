@@ -1,0 +1,105 @@
+"""What an erasure reaches: computed once, shown in full, and then frozen. The only maker of `Scope`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from countenance import errors
+from countenance.records import Reach, Scope
+from countenance.store import faces, photos, searches, sources, subjects
+from countenance.store.database import Tx
+
+
+def of_photos(tx: Tx, photo_ids: Iterable[str]) -> Scope:
+    """These photos, with every face in them."""
+    found = [photos.find(tx, photo_id) for photo_id in photo_ids]
+    held = [face.id for face in faces.stored(tx, photo_id=[photo.id for photo in found])]
+    return _scope(tx, "photo", {photo.collection_id for photo in found}, held, whole=[photo.id for photo in found])
+
+
+def of_faces(tx: Tx, face_ids: Iterable[str], reason: str = "face") -> Scope:
+    """These faces; a photo that shows nobody else goes with its face."""
+    found = [faces.find(tx, face_id) for face_id in face_ids]
+    return _scope(tx, reason, {face.collection_id for face in found}, [face.id for face in found])
+
+
+def of_subject(tx: Tx, name_or_id: str, collection_id: str | None) -> Scope:
+    """A subject: the record, its enrolment photos, and every face that was matched with it."""
+    subject = subjects.find(tx, name_or_id, collection_id)
+    linked = [face.id for face in faces.stored(tx, subject_id=subject.id)]
+    return _scope(tx, "subject", {subject.collection_id}, linked, subject_ids=[subject.id])
+
+
+def of_source(tx: Tx, source_id: str) -> Scope:
+    """A source with every photo of it."""
+    source = sources.find(tx, source_id)
+    held = [photo.id for photo in photos.of_source(tx, source.id)]
+    in_them = [face.id for face in faces.stored(tx, photo_id=held)]
+    return _scope(tx, "source", {source.collection_id}, in_them, whole=held, source_ids=[source.id])
+
+
+def of_search(tx: Tx, search_id: str, only: Iterable[str] = ()) -> Scope:
+    """What a search found, or `only` these face ids of it."""
+    collection_id, hits = searches.hits(tx, search_id)
+    found = list(dict.fromkeys(face_id for _, face_id in hits))
+    chosen = list(only) or found
+    if strange := [face_id for face_id in chosen if face_id not in found]:
+        raise errors.UsageError(f"The search {search_id} did not find {', '.join(strange)}. Nothing was changed.")
+    return _scope(tx, "search", {collection_id}, chosen)
+
+
+def reach(tx: Tx, scope: Scope) -> list[Reach]:
+    """The scope in full, photo by photo, with what happens to the file at its source."""
+    listed = []
+    in_scope = set(scope.faces)
+    touched = dict.fromkeys(scope.photos)
+    touched.update(dict.fromkeys(face.photo_id for face in faces.stored(tx, id=list(in_scope))))
+    for photo_id in touched:
+        photo = photos.find(tx, photo_id)
+        source = sources.find(tx, photo.source_id)
+        here = tuple(face.id for face in faces.stored(tx, photo_id=photo_id) if face.id in in_scope)
+        listed.append(
+            Reach(
+                photo_id=photo_id,
+                address=photo.address,
+                source=source.location,
+                whole=photo_id in scope.photos,
+                faces=here,
+                action=source.on_erase,
+            )
+        )
+    return listed
+
+
+def _scope(
+    tx: Tx,
+    reason: str,
+    collection_ids: set[str],
+    face_ids: Iterable[str],
+    *,
+    whole: Iterable[str] = (),
+    subject_ids: Iterable[str] = (),
+    source_ids: Iterable[str] = (),
+) -> Scope:
+    """Settle which photos go as a whole: those asked for, those that show nobody else, and those whose source deletes."""
+    reached = set(face_ids)
+    photo_ids = set(whole)
+    for photo_id in {face.photo_id for face in faces.stored(tx, id=list(reached))} - photo_ids:
+        photo = photos.find(tx, photo_id)
+        here = [face.id for face in faces.stored(tx, photo_id=photo_id)]
+        alone = len(reached.intersection(here)) >= photo.faces
+        if alone or sources.find(tx, photo.source_id).on_erase == "delete":
+            photo_ids.add(photo_id)
+            reached.update(here)
+    if len(collection_ids) > 1:
+        raise errors.UsageError("One erasure reaches one collection. Nothing was changed; erase in each by itself.")
+    if not (photo_ids or reached or set(subject_ids) or set(source_ids)):
+        raise errors.UsageError("There is nothing in that scope. Nothing was changed.")
+    return Scope(
+        collection_id=collection_ids.pop(),
+        reason=reason,
+        photos=tuple(sorted(photo_ids)),
+        faces=tuple(sorted(reached)),
+        subjects=tuple(subject_ids),
+        sources=tuple(source_ids),
+    )

@@ -1,0 +1,47 @@
+"""Settings: the only reader of the environment and of the settings file.
+
+Each can be set as `COUNTENANCE_<NAME>` in the environment, or as a line of `~/.config/countenance/settings.toml`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+FILE = Path("~/.config/countenance/settings.toml").expanduser()
+
+
+class Settings(BaseSettings):
+    """What an operator may set."""
+
+    model_config = SettingsConfigDict(env_prefix="COUNTENANCE_", toml_file=FILE, extra="forbid", frozen=True)
+
+    vault: Path | None = Field(None, description="The vault that the command line uses when `--vault` is not given.")
+    passphrase: SecretStr | None = Field(None, description="Opens a vault whose keys are under a passphrase.")
+    cache: Path = Field(
+        Path("~/.cache/countenance").expanduser(), description="Folder of the prepared models. Holds nothing personal."
+    )
+    workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=0,
+        description="Processes that decode and embed; 0 does it in the calling process, without its limits.",
+    )
+    worker_memory_mb: int = Field(3000, ge=500, description="Memory that one worker process may use, in megabytes.")
+    worker_seconds: float = Field(60, gt=0, description="Time that one photo may take, in seconds.")
+    search_days: int = Field(30, ge=1, description="Days for which a search's hits can be erased by its id.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over the file."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

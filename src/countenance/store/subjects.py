@@ -1,0 +1,119 @@
+"""Subjects in the store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Row, delete, func, or_, select, update
+
+from countenance import errors
+from countenance.records import Consent, Subject, Template
+from countenance.store import faces
+from countenance.store.database import Tx
+from countenance.store.tables import face, subject
+
+
+def insert(tx: Tx, record: Subject) -> int:
+    """Store a new subject and return its item; `UsageError` if the name is taken in the collection."""
+    token = name_token(tx, record.collection_id, record.name)
+    if tx.sql.execute(select(subject.c.id).where(subject.c.name_token == token)).first():
+        raise errors.UsageError(
+            f"{record.name} is enrolled in this collection already. Nothing was changed; add photos to the subject, "
+            "or choose another name."
+        )
+    item = tx.take_items(1)
+    fields = {"name": record.name, "by": record.consent.by, "text": record.consent.text}
+    tx.sql.execute(
+        subject.insert().values(
+            id=record.id,
+            item=item,
+            collection_id=record.collection_id,
+            state="held",
+            name_token=token,
+            consent_from=int(record.consent.given_at.timestamp()),
+            consent_until=int(record.consent.until.timestamp()),
+            fields=tx.seal("subject", item, fields),
+        )
+    )
+    return item
+
+
+def find(tx: Tx, name_or_id: str, collection_id: str | None = None) -> Subject:
+    """Return the held subject with this id, or with this name in the collection; `NotFound` if there is none."""
+    match = subject.c.id == name_or_id
+    if collection_id:
+        match = or_(match, subject.c.name_token == name_token(tx, collection_id, name_or_id))
+    row = tx.sql.execute(select(subject).where(match, subject.c.state == "held")).first()
+    if row is None:
+        raise errors.NotFound(noun="subject", name=name_or_id)
+    return _record(tx, row)
+
+
+def every(tx: Tx, collection_id: str | None = None) -> list[Subject]:
+    """All held subjects, or those of one collection, oldest first."""
+    query = select(subject).where(subject.c.state == "held").order_by(subject.c.row)
+    if collection_id:
+        query = query.where(subject.c.collection_id == collection_id)
+    return [_record(tx, row) for row in tx.sql.execute(query).all()]
+
+
+def consenting(tx: Tx, collection_id: str) -> list[Subject]:
+    """Held subjects of the collection whose consent is in force now."""
+    second = tx.now
+    return [s for s in every(tx, collection_id) if s.consent.given_at <= second < s.consent.until]
+
+
+def mean_template(tx: Tx, subject_id: str) -> Template | None:
+    """The mean of the subject's enrolment templates, L2 norm 1, shape (d,), transformed; None without any."""
+    query = select(face.c.id).where(face.c.subject_id == subject_id, face.c.enrolled, face.c.state == "held")
+    held = [faces.template(tx, row.id) for row in tx.sql.execute(query.order_by(face.c.row)).all()]
+    if not held:
+        return None
+    mean = np.mean(held, axis=0)
+    return np.asarray(mean / np.linalg.norm(mean), np.float32)
+
+
+def item_of(tx: Tx, subject_id: str) -> int:
+    """The subject's leaf in the key tree."""
+    return int(tx.sql.execute(select(subject.c.item).where(subject.c.id == subject_id)).scalar_one())
+
+
+def stop(tx: Tx, subject_id: str) -> None:
+    """Hide a subject at once."""
+    tx.sql.execute(update(subject).where(subject.c.id == subject_id).values(state="stopped"))
+
+
+def name_of(tx: Tx, subject_id: str) -> str:
+    """The subject's name, in any state."""
+    row = tx.sql.execute(select(subject.c.item, subject.c.fields).where(subject.c.id == subject_id)).one()
+    return str(tx.unseal("subject", row.item, row.fields)["name"])
+
+
+def remove(tx: Tx, subject_id: str) -> None:
+    """Delete a subject's row; faces that stay lose the link."""
+    tx.sql.execute(update(face).where(face.c.subject_id == subject_id).values(subject_id=None))
+    tx.sql.execute(delete(subject).where(subject.c.id == subject_id))
+
+
+def name_token(tx: Tx, collection_id: str, name: str) -> bytes:
+    """The look-up token of a subject's name in a collection."""
+    return tx.keys.lookup_token("subject-name", collection_id.encode() + b"\0" + name.casefold().encode())
+
+
+def _record(tx: Tx, row: Row[Any]) -> Subject:
+    opened = tx.unseal("subject", row.item, row.fields)
+    held = select(func.count()).where(face.c.subject_id == row.id, face.c.enrolled, face.c.state == "held")
+    return Subject(
+        id=row.id,
+        collection_id=row.collection_id,
+        name=opened["name"],
+        consent=Consent(
+            by=opened["by"],
+            given_at=datetime.fromtimestamp(row.consent_from, UTC),
+            text=opened["text"],
+            until=datetime.fromtimestamp(row.consent_until, UTC),
+        ),
+        faces=int(tx.sql.execute(held).scalar_one()),
+    )
