@@ -169,7 +169,7 @@ def add(
         for address, content in opened.photos(run.wanted):
             if isinstance(content, bytes):
                 sha256 = hashlib.sha256(content).digest()
-                if run.suppressed(address, sha256):
+                if run.settled(address, sha256):
                     continue
                 future = pool.submit(look, content, collection, source.country, address.path, database.clock(), cache)
             else:
@@ -222,17 +222,25 @@ class _Scan:
             self.flush()
         return False
 
-    def suppressed(self, address: Address, sha256: bytes) -> bool:
-        """Refuse what an erasure reached before: no worker sees it, nothing of it is stored (promise P6)."""
+    def settled(self, address: Address, sha256: bytes) -> bool:
+        """Whether nothing needs to be looked at: the content is as it was, or an erasure reached it before.
+
+        What was erased is seen by no worker, and nothing of it is stored (promise P6).
+        """
         with self.database.read() as tx:
             erasure = self._suppressed_by(tx, address, sha256)
             known = photos.known(tx, self.source.id, address)
-        if erasure is None:
-            return False
-        if known:  # a group photo that stays for the others, at a source that is not written to
+            same = known is not None and known.content == photos.content_token(tx, sha256)
+            again = standing(tx, self.source, address) == "again"
+        if known and same and (erasure or not again):  # if erased: a group photo that stays for the others
+            if not known.unchanged and known.state != "stopped":
+                with self.database.write() as tx:
+                    photos.rewritten(tx, known.id, address, sha256)
             self.met.append(known.id)
             self.result.unchanged += 1
             return True
+        if erasure is None:
+            return False
         refusal = admit(self.collection, b"", suppressed_by=erasure, now=self.database.clock())
         assert isinstance(refusal, Refusal)
         self._refuse(refusal)

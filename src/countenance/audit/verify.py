@@ -86,7 +86,7 @@ SCHEMA: dict[str, Any] = {
     | {"epoch_before": _COUNT, "epoch_after": _COUNT}
     | {"state_before": _HEX, "state_after": _HEX},  # hashes of the sealed key state
     "counts": (_SLUG, _COUNT),  # what was removed, by layer
-    "scan": {"files": _SOME, "bytes": _SOME, "patterns": _SOME, "hits": _NONE, "control_hits": _SOME},
+    "scan": {"files": _SOME, "bytes": _SOME, "patterns": _COUNT, "hits": _NONE, "control_hits": _SOME},
     "search": {"probes": _COUNT, "hits": _NONE},
     "source": {"deleted": _COUNT, "redacted": _COUNT, "worklist": _COUNT, "failed": _COUNT},
     "processes": {"acknowledged": _COUNT, "unanswered": [_TEXT]},

@@ -7,6 +7,7 @@ stored, in one pass, with one member in memory. Neither is written to.
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
@@ -144,8 +145,8 @@ def _file(path: str) -> Iterator[IO[bytes]]:
 
 
 def _gone(error: OSError) -> SourceGone | None:
-    """Return what to say of a failing medium, or None where an unpacker failed: its errors have no number."""
-    return None if error.errno is None else SourceGone(why=os.strerror(error.errno).lower())
+    """Return what to say of a failing medium, or None where a reader failed: no number, or a seek below zero."""
+    return None if error.errno in {None, errno.EINVAL} else SourceGone(why=os.strerror(error.errno or 0).lower())
 
 
 @contextmanager

@@ -146,6 +146,11 @@ class Keys:
         with self._mutex:
             return self._held.derived("use " + label)
 
+    def epoch_key(self) -> bytes:
+        """Return a copy of the epoch key itself, for one purpose: to show after `advance` that no file holds it."""
+        with self._mutex:
+            return bytes(self._held.key)
+
     def reload(self) -> bool:
         """Take up a newer epoch that another process began; return whether there was one."""
         with self._mutex:

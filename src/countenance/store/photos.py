@@ -26,6 +26,7 @@ class Known:
     item: int
     state: str
     unchanged: bool  # same size and time of change as when it was looked at
+    content: bytes | None  # the content's look-up token
     enrolments: int
 
 
@@ -44,6 +45,7 @@ def known(tx: Tx, source_id: str, address: Address) -> Known | None:
         item=row.item,
         state=row.state,
         unchanged=row.stat_token == stat_token(tx, source_id, address),
+        content=row.content_token,
         enrolments=row.enrolments,
     )
 
@@ -174,7 +176,7 @@ def remove(tx: Tx, photo_id: str) -> None:
 
 
 def rewritten(tx: Tx, photo_id: str, address: Address, sha256: bytes) -> None:
-    """Note that the photo's file was redacted: it is known by its new content, size and time."""
+    """Note that the photo's file was written again: it is known by this content, size and time."""
     row = tx.sql.execute(select(photo.c.item, photo.c.fields, photo.c.source_id).where(photo.c.id == photo_id)).one()
     opened = tx.unseal("photo", row.item, row.fields) | {
         "sha256": sha256.hex(),

@@ -72,7 +72,7 @@ def _folded(nodes: Any, weights: dict[str, NDArray[Any]]) -> list[Any]:
 def _dequantised(
     values: NDArray[Any], scales: NDArray[Any], zeros: NDArray[Any], *, axis: int, block: int
 ) -> NDArray[np.float32]:
-    """Return (value - zero) * scale with one scale per `block` values along `axis` (ONNX DequantizeLinear, opset 21)."""
+    """Return (value - zero) * scale with one scale per `block` values along `axis` (ONNX DequantizeLinear)."""
 
     def spread(array: NDArray[Any]) -> NDArray[np.float32]:
         return np.repeat(array, block, axis).take(range(values.shape[axis]), axis).astype(np.float32)

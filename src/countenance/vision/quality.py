@@ -47,7 +47,7 @@ class Measures(NamedTuple):
 
 
 def measures(face: Pixels, points: NDArray[np.float32], width: float, score: float) -> Measures:
-    """Measure one aligned face, (112, 112, 3); its landmarks, (5, 2), and its box's width are in pixels of the picture."""
+    """Measure one aligned face, (112, 112, 3); landmarks, (5, 2), and box width are in pixels of the picture."""
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[FACE]
     halves = np.split(grey, 2, axis=1)
     left, right = (np.histogram(half, bins=256, range=(0, 256))[0] / half.size for half in halves)
@@ -90,8 +90,8 @@ def _fit() -> NDArray[np.float64]:
 def quality(seen: Measures) -> Quality:
     """Map to 0 (unusable) to 100.
 
-    Pose is 100 cos² of the larger of yaw and pitch; size a logistic in the distance between the eyes, corrected for yaw,
-    with its middle at 70 pixels and a width of 20 (both as in OFIQ, the reference implementation of ISO/IEC 29794-5).
+    Pose is 100 cos² of the larger of yaw and pitch; size a logistic in the distance between the eyes, corrected for
+    yaw, with its middle at 70 pixels and a width of 20 (both as in OFIQ, the reference implementation of ISO/IEC 29794-5).
     Illumination is uniformity times the share of pixels neither under- nor over-exposed. Sharpness saturates in the
     variance of the Laplacian (Pech-Pacheco et al., ICPR 2000).
     """

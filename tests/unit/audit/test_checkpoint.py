@@ -3,10 +3,10 @@ from __future__ import annotations
 import base64
 
 import pytest
-from bundles import KEY, OTHER_KEY, VAULT
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.audit.bundles import KEY, OTHER_KEY, VAULT
 
 from countenance.audit import checkpoint, verify
 from countenance.errors import UsageError

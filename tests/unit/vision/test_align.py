@@ -49,11 +49,11 @@ def test_a_big_face_is_shrunk_by_area_and_stays_in_place():
 
 
 def test_a_fine_pattern_in_a_big_face_does_not_alias():
-    pattern = np.indices((1120, 1120)).sum(axis=0) % 2 * 255
+    pattern = np.random.default_rng(0).integers(0, 2, (1120, 1120)) * 255
     points = (align.TARGET + 0.5) * 10 - 0.5
     pixels = np.repeat(pattern[..., None], 3, axis=2).astype(np.uint8)
     face = align.aligned(pixels, align.matrices(points[None].astype(np.float32)))[0]
-    assert face[5:-5, 5:-5].std() < 3
+    assert face[5:-5, 5:-5].std() < 30  # a hundred pixels averaged: 13; two by two: 64
 
 
 def test_what_lies_outside_the_picture_is_black():

@@ -98,7 +98,7 @@ def test_large_content_crosses_whole():
 
 
 def test_an_exception_in_the_parent_stops_the_workers_at_once():
-    class Stop(Exception): ...  # noqa: N818
+    class Stop(Exception): ...
 
     with pytest.raises(Stop), Pool(workers=1, seconds=LONG) as pool:  # noqa: PT012
         future = pool.submit(time.sleep, LONG)
@@ -111,17 +111,20 @@ def test_a_setup_that_fails_fails_the_tasks_and_nothing_hangs():
         pool.submit(os.getpid).result()
 
 
-def test_workers_end_when_the_parent_dies():
+def test_a_worker_ends_when_the_parent_dies_even_in_the_middle_of_a_task(tmp_path: pathlib.Path):
+    fifo = tmp_path / "never-ends"
+    os.mkfifo(fifo)
     code = (
-        "import os; from countenance.vision.pool import Pool; "
+        "import os, pathlib; from countenance.vision.pool import Pool; "
         "pool = Pool(workers=1).__enter__(); print(pool.submit(os.getpid).result(), flush=True); "
-        "input(); os._exit(1)"
+        f"pool.submit(pathlib.Path.read_bytes, pathlib.Path({str(fifo)!r})); input(); os._exit(1)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         worker = os.pidfd_open(int(parent.stdout.readline()))
-        parent.stdin.write(b"\n")
-        parent.stdin.flush()
-        assert select.select([worker], [], [], 30)[0], "the worker outlived its parent by 30 seconds"
+        with fifo.open("wb"):  # returns once the worker is reading
+            parent.stdin.write(b"\n")
+            parent.stdin.flush()
+            assert select.select([worker], [], [], 10)[0], "the worker outlived its parent by 10 seconds"
         os.close(worker)
 
 

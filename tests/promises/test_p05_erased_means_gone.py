@@ -1,0 +1,232 @@
+"""P5: erased means gone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from countenance import errors
+from countenance.audit import verify
+from countenance.orders import files, residue
+from countenance.orders.residue import forms_of_template, scan
+from countenance.store import entries, faces, tree
+from countenance.store.tables import metadata
+from tests.conftest import STATED, WHY
+
+
+def everything(vault, photos):
+    """Erase all that a search with the portrait finds."""
+    found = vault.search(photos / "portrait.png", **WHY)
+    return vault.erase(vault.scope(search=found.id), ground="request")
+
+
+def test_photo_face_crop_log_detail_and_search_result_are_gone_and_the_files_at_the_source_too(filled, photos):
+    with filled.database.read() as tx:
+        held = faces.stored(tx, state="held")
+        items = [face.item for face in held]
+        values = [form for face in held for form in forms_of_template(faces.template(tx, face.id))]
+        values += [*(faces.crop(tx, face.id) for face in held), *faces.sealed_bytes(tx, [face.id for face in held])]
+        assert entries.about(tx, items)
+    erasure = everything(filled, photos)
+    assert (erasure.state, erasure.photos, erasure.faces) == ("certified", 3, 3)
+    assert {file.name for file in photos.iterdir()} == {"meadow.jpg"}
+    assert scan(filled.path, [*values, b"portrait.png", b"mirrored.jpg"]).where == ()
+    with filled.database.read() as tx:
+        assert faces.stored(tx) == []
+        assert entries.about(tx, items) == []
+        for table in ("hit", "search"):
+            assert tx.sql.execute(metadata.tables[table].select().where(False)).all() == []
+        assert tx.sql.execute(metadata.tables["hit"].select()).all() == []
+
+
+def test_no_key_of_what_was_erased_can_be_derived_any_more(filled, photos):
+    with filled.database.read() as tx:
+        items = [face.item for face in faces.stored(tx, state="held")]
+    before = filled.keys.epoch
+    everything(filled, photos)
+    assert filled.keys.epoch == before + 1
+    for item in items:
+        with pytest.raises(tree.Punctured):
+            filled.keys.item_key(item)
+
+
+def test_a_search_with_the_erased_faces_own_photo_finds_nobody(filled, photos, portrait):
+    everything(filled, photos)
+    portrait.save(photos.parent / "probe.png")
+    assert not filled.search(photos.parent / "probe.png", **WHY).found
+
+
+def test_the_certificate_holds_for_a_stranger_and_names_what_it_does_not_cover(filled, photos, tmp_path):
+    erasure = everything(filled, photos)
+    report = verify.examine(verify.unpack(filled.certificate(erasure.id)))
+    assert report.statement, report.checks[-1]
+    assert report.statement["scope"]["items"] == 6
+    assert report.statement["scan"]["hits"] == 0
+    assert report.statement["scan"]["patterns"] > 20
+    assert report.statement["search"] == {"probes": 3, "hits": 0}
+    assert report.statement["not_covered"]
+    assert "portrait" not in json.dumps(report.statement)
+
+
+def test_bytes_that_are_left_anywhere_in_the_vault_keep_the_certificate_back_until_they_are_gone(filled, photos):
+    left = filled.path / "export.csv"
+    left.write_text("address,found\nportrait.png,yes\n")
+    with pytest.raises(errors.VaultError, match=r"export\.csv"):
+        everything(filled, photos)
+    stuck = filled.erasures()[-1]
+    assert stuck.state == "purged"
+    with pytest.raises(errors.NotFound):
+        filled.certificate(stuck.id)
+    left.unlink()
+    assert [done.state for done in filled.resume()] == ["certified"]
+
+
+def test_a_byte_scan_that_cannot_find_its_canary_fails(filled, photos, monkeypatch):
+    monkeypatch.setattr(residue, "_chunks", lambda _: iter(()))
+    with pytest.raises(errors.VaultError, match="canary"):
+        everything(filled, photos)
+
+
+def test_erasing_one_face_of_a_group_photo_redacts_it_at_the_source_and_keeps_the_other(empty, tmp_path, pair, photos):
+    folder = tmp_path / "groups"
+    folder.mkdir()
+    pair.save(folder / "pair.png")
+    empty.create_collection("club", **STATED)
+    source = empty.create_source(folder, collection="club", controller="us", evidence="ours", on_erase="redact")
+    empty.add(source.id)
+    with empty.database.read() as tx:
+        first, second = faces.stored(tx, state="held")
+        left, top, width, height = faces.fields(tx, first.id)["box"]
+    before = Image.open(folder / "pair.png").convert("RGB").crop((left, top, left + width, top + height))
+    scope = empty.scope(face=first.id)
+    assert (scope.photos, scope.faces) == ((), (first.id,))
+    erasure = empty.erase(scope)
+    assert erasure.files["redacted"] == 1
+    after = Image.open(folder / "pair.png").convert("RGB").crop((left, top, left + width, top + height))
+    assert before.tobytes() != after.tobytes()
+    assert [face.id for face in empty.search(face=second.id, **WHY).faces[0].hits] == []
+    assert empty.check().problems == ()
+    added = empty.add(source.id)
+    assert (added.unchanged, added.added) == (1, 0)
+
+
+def test_a_neighbour_whose_crop_showed_the_erased_face_gets_a_new_key_and_a_crop_without_it(empty, tmp_path, portrait):
+    folder = tmp_path / "groups"
+    folder.mkdir()
+    face = portrait.crop((165, 20, 275, 220))
+    close = Image.new("RGB", (220, 200))
+    close.paste(face, (0, 0))
+    close.paste(face, (110, 0))
+    close.resize((660, 600)).save(folder / "close.png")
+    empty.create_collection("club", **STATED)
+    source = empty.create_source(folder, collection="club", controller="us", evidence="ours", on_erase="redact")
+    empty.add(source.id)
+    with empty.database.read() as tx:
+        first, second = faces.stored(tx, state="held")
+        crop = faces.crop(tx, second.id)
+        template = faces.template(tx, second.id)
+    empty.erase(empty.scope(face=first.id))
+    with empty.database.read() as tx:
+        stayed = faces.stored(tx, state="held")[0]
+        assert stayed.item != second.item
+        assert faces.crop(tx, second.id) != crop
+        assert (faces.template(tx, second.id) == template).all()
+    with pytest.raises(tree.Punctured):
+        empty.keys.item_key(second.item)
+    assert empty.verify_log().problems == ()
+    assert empty.check().problems == ()
+
+
+def test_a_source_that_is_not_written_to_gets_a_line_on_the_worklist(empty, photos):
+    empty.create_collection("club", **STATED)
+    empty.create_source(photos, collection="club", controller="us", evidence="ours")
+    empty.add(photos)
+    erasure = everything(empty, photos)
+    assert erasure.files == {"deleted": 0, "redacted": 0, "worklist": 3, "failed": 0}
+    lines = empty.worklist()
+    assert {line.action for line in lines} == {"delete"}
+    assert all((photos / line.address).is_file() for line in lines)
+    for line in lines:
+        empty.finish_work(line.id)
+    assert empty.worklist() == []
+
+
+def test_a_file_that_cannot_be_deleted_goes_on_the_worklist_and_the_erasure_is_still_carried_out(
+    filled, photos, monkeypatch
+):
+    def fails(*_):
+        raise errors.SourceError("It cannot be deleted.")
+
+    monkeypatch.setattr("countenance.sources.folder.Folder.erase_file", fails)
+    erasure = everything(filled, photos)
+    assert erasure.state == "certified"
+    assert erasure.files == {"deleted": 0, "redacted": 0, "worklist": 3, "failed": 3}
+
+
+def test_withdrawing_consent_erases_the_subject_with_name_templates_and_matches(
+    empty, photos, clock, portrait, tmp_path
+):
+    from datetime import timedelta
+
+    from countenance import Consent
+
+    empty.create_collection("club", **STATED | {"mode": "enrolled"})
+    consent = Consent(by="the person", given_at=clock(), text="yes", until=clock() + timedelta(days=9))
+    enrolment = tmp_path / "enrolment.png"
+    portrait.crop((60, 0, 400, 300)).save(enrolment)
+    empty.enrol("Subject Number One", [enrolment], collection="club", consent=consent)
+    source = empty.create_source(photos, collection="club", controller="us", evidence="ours", on_erase="delete")
+    assert empty.add(source.id).faces == 3
+    erasure = empty.withdraw("Subject Number One", collection="club")
+    assert (erasure.faces, erasure.subjects) == (4, 1)
+    assert empty.subjects() == []
+    assert scan(empty.path, [b"Subject Number One"]).where == ()
+    assert empty.check().problems == ()
+
+
+def test_an_erasure_that_was_cut_short_at_any_step_is_finished_by_the_next_open(filled, photos, reopen, monkeypatch):
+    from countenance.orders import erase
+
+    found = filled.search(photos / "portrait.png", **WHY)
+    scope = filled.scope(search=found.id)
+    original = dict(erase.STEPS)
+    for state in original:
+        monkeypatch.setitem(erase.STEPS, state, _stop)
+    with pytest.raises(RuntimeError):
+        filled.erase(scope)
+    for done in original:  # one more step each time, by a new process each time
+        monkeypatch.setitem(erase.STEPS, done, original[done])
+        if done != "verified":
+            with pytest.raises(RuntimeError):
+                reopen()
+    other = reopen()
+    assert [erasure.state for erasure in other.erasures()] == ["certified"]
+    report = verify.examine(verify.unpack(other.certificate(other.erasures()[0].id)))
+    assert report.statement, report.checks[-1]
+    assert any("memory only" in limit for limit in report.statement["not_covered"])
+
+
+def _stop(*_):
+    raise RuntimeError("cut short")
+
+
+def test_files_at_the_source_are_cleared_once_even_if_the_step_is_done_twice(filled, photos):
+    found = filled.search(photos / "portrait.png", **WHY)
+    from countenance.orders import erase
+
+    plan = erase.plan(filled.database, filled.scope(search=found.id), ground="request", by="a test")
+    run = erase.Run(filled.database, filled.galleries.of, lambda: filled.pool, filled.process_id, plan)
+    for _ in range(2):
+        with filled.database.read() as tx:
+            stored = erase.erasures.find(tx, plan)
+        erase.STEPS[stored.state](run, stored.progress)
+    first = files.clear(filled.database, lambda: filled.pool, plan)
+    second = files.clear(filled.database, lambda: filled.pool, plan)
+    assert first == second == {"deleted": 3, "redacted": 0, "worklist": 0, "failed": 0}
+
+
+@pytest.mark.xfail(reason="exports that the vault knows of are searched with the issue on erasure", strict=True)
+def test_exports_that_the_vault_knows_of_are_searched_too(filled):
+    filled.exports()
