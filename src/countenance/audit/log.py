@@ -24,7 +24,7 @@ from countenance.audit.verify import leaf_hash
 from countenance.errors import VaultDamaged
 from countenance.ids import Random
 from countenance.records import Entry
-from countenance.store import entries
+from countenance.store import entries, tree
 from countenance.store.database import Tx
 from countenance.store.seal import seal, unseal
 
@@ -102,24 +102,26 @@ def verify(tx: Tx) -> Verified:
     details = erased = 0
     for line in entries.lines(tx):
         hashes.append(leaf_hash(line.leaf))
-        leaf = _json(line.leaf)
         if line.hash != hashes[-1]:
             problems.append(f"line {line.number} was altered: its hash is another")
-        if leaf["number"] != line.number or line.number != len(hashes) - 1:
+        try:
+            leaf = _json(line.leaf)
+            in_place = leaf["number"] == line.number == len(hashes) - 1
+            commitments = list(leaf["parts"])
+        except (ValueError, KeyError, TypeError):
+            problems.append(f"line {line.number} was altered: it is no line of a log any more")
+            continue
+        if not in_place:
             problems.append(f"line {line.number} is not in its place")
         parts = entries.parts(tx, line.number)
-        if len(parts) != len(leaf["parts"]):
-            problems.append(f"line {line.number} has {len(parts)} details, not {len(leaf['parts'])}")
-        for (item, sealed), commitment in zip(parts, leaf["parts"], strict=False):
-            try:
-                clear = _open(tx, item, sealed)
-            except VaultDamaged:
-                problems.append(f"a detail of line {line.number} was altered: it does not open")
-                continue
-            if clear is None:
+        if len(parts) != len(commitments):
+            problems.append(f"line {line.number} has {len(parts)} details, not {len(commitments)}")
+        for (item, sealed), commitment in zip(parts, commitments, strict=False):
+            wrong = _wrong(tx, item, sealed, commitment)
+            if wrong:
+                problems.append(f"a detail of line {line.number} {wrong}")
+            elif wrong is None:
                 erased += 1
-            elif hashlib.sha256(clear).hexdigest() != commitment:
-                problems.append(f"a detail of line {line.number} was altered: it is not what was committed to")
             else:
                 details += 1
     root = merkle.root(hashes)
@@ -128,6 +130,21 @@ def verify(tx: Tx) -> Verified:
     if head.size:
         problems += checkpoint.problems(head.checkpoint, origin(tx), head.size, root, tx.keys.public_key())
     return Verified(size=len(hashes), root=root.hex(), details=details, erased=erased, problems=tuple(problems))
+
+
+def _wrong(tx: Tx, item: int, sealed: bytes | None, commitment: str) -> str | None:
+    """What is wrong with a detail; empty if nothing, None if it was erased together with its key."""
+    try:
+        key = tx.keys.item_key(item)
+    except tree.Punctured:
+        return None
+    if sealed is None:
+        return "was removed, though nothing was erased: its key is still there"
+    try:
+        clear = unseal(key, "part", item, sealed)
+    except VaultDamaged:
+        return "was altered: it does not open"
+    return "" if hashlib.sha256(clear).hexdigest() == commitment else "was altered: it is not what was committed to"
 
 
 def proofs(tx: Tx, numbers: Iterable[int]) -> tuple[str, list[dict[str, Any]]]:
@@ -173,7 +190,10 @@ def stamp(moment: datetime) -> str:
 
 
 def _open(tx: Tx, item: int, sealed: bytes | None) -> bytes | None:
-    return None if sealed is None else unseal(tx.keys.item_key(item), "part", item, sealed)
+    try:
+        return None if sealed is None else unseal(tx.keys.item_key(item), "part", item, sealed)
+    except tree.Punctured:  # its key is destroyed and the row not purged yet
+        return None
 
 
 def _json(clear: bytes) -> Any:

