@@ -14,6 +14,7 @@ import tempfile
 import time
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageEnhance, ImageOps
 
@@ -25,7 +26,7 @@ from countenance.search.sheet import in_words
 from countenance.store import faces
 from countenance.vault import Vault
 
-STATED = {
+STATED: dict[str, Any] = {
     "purpose": "showing what Countenance does",
     "controller": "whoever runs this demo",
     "contact": "whoever runs this demo",
@@ -36,7 +37,7 @@ STATED = {
     "mode": "all",
     "justification": "the demo shows a search among people who are not enrolled",
 }
-WHY = {"collection": "demo", "purpose": "showing a search", "case": "demo-1"}
+WHY: dict[str, Any] = {"collection": "demo", "purpose": "showing a search", "case": "demo-1"}
 
 
 def main() -> int:
@@ -57,7 +58,7 @@ def main() -> int:
     return 0
 
 
-def play(folder: Path, own: Path | None) -> None:
+def play(folder: Path, own: Path | None) -> None:  # noqa: PLR0915 - a play in one act reads best in one piece
     """Play it all in a folder that is empty and thrown away afterwards."""
     title("A vault: records, keys, index and log in one folder")
     countenance.create(folder / "vault")
@@ -106,8 +107,10 @@ def play(folder: Path, own: Path | None) -> None:
         again = vault.search(probe, **WHY)
         say("the same search: " + ("somebody found!" if again.found else "nobody found"))
         after = scan(folder / "vault", [b"portrait.png", *forms])
-        say(f"{after.patterns} patterns in {after.files} files of {after.bytes:,} bytes: {before.hits} hits before, for all")
-        say(f"is sealed, {after.hits} after; the canary that had to be found: {after.control_hits} of 1")
+        say(f"{after.patterns} patterns looked for in {after.files} files of {after.bytes:,} bytes: {after.hits} found")
+        say(
+            f"(before the erasure {before.hits}: all of it was sealed; the planted canary was found: {after.control_hits})"
+        )
         if again.found or after.hits:
             raise errors.ProofFailed(why="something of the erased person is still there")
 
@@ -159,7 +162,9 @@ def stranger(folder: Path, bundle: Path) -> None:
         [sys.executable, "-I", "verify.py", str(bundle)], cwd=folder, capture_output=True, text=True, check=False
     )
     lines = [line for line in done.stdout.splitlines() if line]
-    for line in lines[:1] + [line for line in lines if line.startswith(("erased", "byte scan", "removed"))] + lines[-1:]:
+    for line in (
+        lines[:1] + [line for line in lines if line.startswith(("erased", "byte scan", "removed"))] + lines[-1:]
+    ):
         say(line)
     if done.returncode:
         raise errors.ProofFailed(why=done.stdout.strip() or done.stderr.strip())

@@ -163,6 +163,7 @@ BAD_IMAGE = {
     "too-many-bytes": "the file is larger than the limit",
     "too-slow": "decoding took longer than the limit",
     "too-much-memory": "decoding needed more memory than the limit",
+    "not-redactable": "it has parts that cannot be redacted safely, such as further frames or pages",
     "decoder-crashed": "the decoder crashed on it; only its worker process was lost",
 }
 

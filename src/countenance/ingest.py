@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from countenance import errors, ids
 from countenance.audit import log
-from countenance.gate.admit import admit
+from countenance.gate.admit import admit, missing
 from countenance.gate.evidence import collect
 from countenance.gate.keep import keep
 from countenance.gate.metadata import read
@@ -47,6 +48,7 @@ from countenance.vision.pool import Pool
 BATCH_PHOTOS = 64  # photos a transaction: at 100 photos a second a crash costs less than a second of work
 BATCH_SECONDS = 1.0
 WINDOW = 64  # photos submitted and not yet taken: keeps the workers busy while a transaction commits
+UNSEEN = ("unreadable", "mount")  # what a listing left out and may still be there
 SAME_FACE = 0.5  # intersection over union above which two boxes in one photo are the same face
 
 
@@ -136,37 +138,45 @@ def add(
 ) -> Added:
     """Scan a source: add what is new or changed, mark what vanished.
 
-    Raises `Incomplete` before anything is read if the collection does not state its basis; `SourceGone` if the source
-    disappears midway, `DiskFull`, `Interrupted`: what was finished before is kept.
+    Raises `SourceGone` if the source disappears midway, `SourceError` if an archive is damaged midway, `Refused` if the
+    basis goes or an erasure reaches the source, `DiskFull`, `Interrupted`: what was finished before is kept.
     """
     with database.write() as tx:
-        collection = collections.find(tx, source.collection_id)
+        collection = _permitted(tx, source)
         scan = sources.begin_scan(tx, source.id)
         item = sources.item_of(tx, source.id)
         log.append(
             tx, Entry(kind="scan:begun", public={"collection": collection.id}, parts=((item, {"source": source.id}),))
         )
     run = _Scan(database, collection, source, scan, enrolled)
-    total = sum(1 for _ in opened.list())
+    total = _count(opened)
     began = time.monotonic()
     pending: deque[_Pending] = deque()
+
+    def tell() -> None:
+        done = run.result.looked_at + run.result.unchanged
+        report(
+            Progress(
+                done=done,
+                total=max(total, done),
+                faces=run.result.faces,
+                refused=sum(run.result.refused.values()),
+                seconds=time.monotonic() - began,
+            )
+        )
 
     def settle(most: int) -> None:
         while len(pending) > most:
             run.take(pending.popleft())
-            done = run.result.looked_at + run.result.unchanged
-            report(
-                Progress(
-                    done=done,
-                    total=max(total, done),
-                    faces=run.result.faces,
-                    refused=sum(run.result.refused.values()),
-                    seconds=time.monotonic() - began,
-                )
-            )
+            tell()
+
+    def wanted(address: Address) -> bool:
+        needed = run.wanted(address)
+        tell()
+        return needed
 
     try:
-        for address, content in opened.photos(run.wanted):
+        for address, content in opened.photos(wanted):
             if isinstance(content, bytes):
                 sha256 = hashlib.sha256(content).digest()
                 if run.settled(address, sha256):
@@ -180,9 +190,11 @@ def add(
             settle(WINDOW)
         settle(0)
     except KeyboardInterrupt:
+        while pending and pending[0].future.done():
+            run.take(pending.popleft())
         run.flush()
         raise errors.Interrupted from None
-    except errors.SourceGone:
+    except errors.SourceError:  # gone midway, or an archive that is damaged from here on
         settle(0)
         run.flush()
         raise
@@ -210,10 +222,9 @@ class _Scan:
     def wanted(self, address: Address) -> bool:
         """Whether a photo must be read: it is new, changed, or subjects were enrolled since it was looked at."""
         with self.database.read() as tx:
-            if standing(tx, self.source, address) != "unchanged":
-                return True
             known = photos.known(tx, self.source.id, address)
-        assert known
+            if known is None or _standing(tx, self.source, known) != "unchanged":
+                return True
         if known.state == "stopped":
             return False
         self.met.append(known.id)
@@ -231,11 +242,13 @@ class _Scan:
             erasure = self._suppressed_by(tx, address, sha256)
             known = photos.known(tx, self.source.id, address)
             same = known is not None and known.content == photos.content_token(tx, sha256)
-            again = standing(tx, self.source, address) == "again"
+            again = known is not None and _behind(tx, self.source, known)
         if known and same and (erasure or not again):  # if erased: a group photo that stays for the others
-            if not known.unchanged and known.state != "stopped":
+            if not known.unchanged:
                 with self.database.write() as tx:
-                    photos.rewritten(tx, known.id, address, sha256)
+                    now = photos.known(tx, self.source.id, address)
+                    if now and now.id == known.id and now.state != "stopped":
+                        photos.rewritten(tx, known.id, address, sha256)
             self.met.append(known.id)
             self.result.unchanged += 1
             return True
@@ -271,6 +284,7 @@ class _Scan:
         """Commit what was looked at."""
         if self.batch or self.met:
             with self.database.write() as tx:
+                self.collection = _permitted(tx, self.source)
                 photos.met(tx, self.met, self.scan)
                 enrolled = self.enrolled(tx)
                 for pending, outcome in self.batch:
@@ -278,9 +292,12 @@ class _Scan:
         self.batch, self.met, self.since = [], [], time.monotonic()
 
     def finish(self) -> Added:
-        """Mark what vanished and log the scan's end."""
+        """Mark what vanished, unless a part of the source could not be seen, and log the scan's end."""
+        unseen = any(self.result.skipped.get(kind) for kind in UNSEEN)
         with self.database.write() as tx:
-            self.result.vanished = photos.mark_vanished(tx, self.source.id, self.scan)
+            _permitted(tx, self.source)
+            if not unseen:
+                self.result.vanished = photos.mark_vanished(tx, self.source.id, self.scan)
             log.append(
                 tx,
                 Entry(
@@ -299,18 +316,25 @@ class _Scan:
         return self.result
 
     def _store(self, tx: Tx, enrolled: Enrolled, pending: _Pending, outcome: Looked | Exception) -> None:
-        if isinstance(outcome, errors.AddressUnreadable):  # nothing is known of it: the next scan tries again
+        known = photos.known(tx, self.source.id, pending.address)
+        if isinstance(outcome, errors.AddressUnreadable):  # it is there, no more is known: the next scan tries again
+            photos.met(tx, [known.id] if known else [], self.scan)
             self._refuse(Refusal(slug="unreadable", sentence=str(outcome)))
             self._log_refused(tx, "unreadable")
             return
-        if self._suppressed_by(tx, pending.address, pending.sha256):  # erased while it was being looked at
+        erasure = self._suppressed_by(tx, pending.address, pending.sha256)
+        if erasure or (known and known.state == "stopped"):  # erased while it was being looked at
+            refusal = admit(self.collection, b"", suppressed_by=erasure or "under way", now=tx.now)
+            assert isinstance(refusal, Refusal)
+            self._refuse(refusal)
             return
-        known = photos.known(tx, self.source.id, pending.address)
-        if known and known.state == "stopped":
-            return
-        if known and known.unchanged and isinstance(outcome, Looked) and isinstance(outcome.outcome, Seen):
-            self._look_again(tx, enrolled, known, outcome.outcome)
-            return
+        same = known and (known.unchanged or known.content == photos.content_token(tx, pending.sha256))
+        if known and same and known.state != "refused" and isinstance(outcome, Looked):
+            if not known.unchanged:
+                photos.rewritten(tx, known.id, pending.address, pending.sha256)
+            if isinstance(outcome.outcome, Seen):
+                self._look_again(tx, enrolled, known, outcome.outcome)
+                return
         if known:
             photos.discard(tx, known.id)
             log.append(tx, Entry(kind="photo:replaced", public={"collection": self.collection.id}))
@@ -378,7 +402,8 @@ class _Scan:
         new = tuple(face for face in seen.faces if not any(_overlap(face.box, box) > SAME_FACE for box in held))
         kept = self._keep(tx, enrolled, known.id, photo.expires_at, new, seen.model)
         enrolments = collections.enrolments(tx, self.collection.id)
-        photos.renew(tx, known.id, scan=self.scan, enrolments=enrolments, state="held")
+        photos.met(tx, [known.id], self.scan)
+        photos.renew(tx, known.id, enrolments=enrolments)
         self.result.unchanged += 1
         self.result.looked_at -= 1
         if kept:
@@ -463,15 +488,34 @@ def enrolled_subjects(
 def standing(tx: Tx, source: Source, address: Address) -> Literal["new", "changed", "again", "unchanged"]:
     """How an address stands to what is stored; "again": subjects were enrolled since it was looked at."""
     known = photos.known(tx, source.id, address)
-    if known is None:
-        return "new"
+    return _standing(tx, source, known) if known else "new"
+
+
+def _standing(tx: Tx, source: Source, known: photos.Known) -> Literal["changed", "again", "unchanged"]:
     if known.state == "stopped":
         return "unchanged"
     if not known.unchanged:
         return "changed"
-    behind = known.enrolments < collections.enrolments(tx, source.collection_id)
-    enrolled = collections.find(tx, source.collection_id).mode == "enrolled"
-    return "again" if behind and enrolled and known.state != "refused" else "unchanged"
+    return "again" if _behind(tx, source, known) else "unchanged"
+
+
+def _behind(tx: Tx, source: Source, known: photos.Known) -> bool:
+    """Whether subjects were enrolled since the photo was looked at, and its faces would be kept if they are theirs."""
+    return (
+        known.state in {"held", "vanished"}
+        and known.enrolments < collections.enrolments(tx, source.collection_id)
+        and collections.find(tx, source.collection_id).mode == "enrolled"
+    )
+
+
+def _permitted(tx: Tx, source: Source) -> Collection:
+    """The source's collection as it stands now, if photos may still be added: another process may have changed that."""
+    if not sources.standing(tx, source.id):
+        raise errors.Refused("An erasure reaches this source. What was not added yet stays out.")
+    collection = collections.find(tx, source.collection_id)
+    if gaps := missing(collection):
+        raise errors.Incomplete(name=collection.name, missing="; ".join(gaps))
+    return collection
 
 
 def _refusal(outcome: Looked | Exception) -> Refusal | None:
@@ -479,6 +523,15 @@ def _refusal(outcome: Looked | Exception) -> Refusal | None:
         return Refusal(slug=outcome.reason, sentence=str(outcome))
     assert isinstance(outcome, Looked)
     return outcome.outcome if isinstance(outcome.outcome, Refusal) else None
+
+
+def _count(opened: Opened) -> int:
+    """How many photos the source lists; of a damaged archive those before the damage."""
+    count = 0
+    with suppress(errors.SourceError):
+        for _ in opened.list():
+            count += 1
+    return count
 
 
 def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:

@@ -15,6 +15,7 @@ import countenance
 from countenance import errors
 from countenance.gate.admit import STATED, admit, admit_probe
 from countenance.records import Admitted, Collection, Refusal
+from countenance.store import collections
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 COMPLETE = Collection(
@@ -79,7 +80,7 @@ def test_adding_to_an_incomplete_collection_reads_no_photo_and_says_what_is_miss
     empty.create_collection("club", purpose="testing")
     empty.create_source(photos, collection="club", controller="the test suite", evidence="made here")
     monkeypatch.setattr("countenance.sources.folder.Folder.photos", lambda *_: pytest.fail("a photo was read"))
-    with pytest.raises(errors.Incomplete, match="Art. 9"):
+    with pytest.raises(errors.Incomplete, match=r"Art\. 9"):
         empty.add(photos, collection="club")
     assert empty.counts("club") == {"faces": 0}
     assert empty.log(kind="act:refused")[-1].public["reason"] == "incomplete"
@@ -87,8 +88,6 @@ def test_adding_to_an_incomplete_collection_reads_no_photo_and_says_what_is_miss
 
 def test_a_collection_that_loses_its_basis_shows_and_searches_nothing(filled, photos, monkeypatch):
     with filled.database.write() as tx:
-        from countenance.store import collections
-
         collections.replace(tx, replace(collections.find(tx, "club"), art9=None))
-    with pytest.raises(errors.Refused, match="Art. 9"):
+    with pytest.raises(errors.Refused, match=r"Art\. 9"):
         filled.search(photos / "portrait.png", collection="club", purpose="p", case="c")

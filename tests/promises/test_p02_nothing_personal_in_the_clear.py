@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.conftest import STATED, WHY
 
 from countenance import Consent
 from countenance.orders.residue import forms_of_template, scan
-from countenance.store import faces, photos as stored_photos
-from tests.conftest import STATED, WHY
+from countenance.store import faces
+from countenance.store import photos as stored_photos
 
 NAME = "Subject Number One"
 

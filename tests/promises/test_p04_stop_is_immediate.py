@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.conftest import WHY
 
 from countenance.orders import erase
-from tests.conftest import WHY
 
 
 def stopped(vault):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from PIL import Image
+from tests.conftest import STATED, WHY
 
-from countenance import errors
+from countenance import Consent, errors
 from countenance.audit import verify
-from countenance.orders import files, residue
+from countenance.orders import erase, files, residue
 from countenance.orders.residue import forms_of_template, scan
 from countenance.store import entries, faces, tree
+from countenance.store import photos as stored
 from countenance.store.tables import metadata
-from tests.conftest import STATED, WHY
 
 
 def everything(vault, photos):
@@ -165,12 +167,38 @@ def test_a_file_that_cannot_be_deleted_goes_on_the_worklist_and_the_erasure_is_s
     assert erasure.files == {"deleted": 0, "redacted": 0, "worklist": 3, "failed": 3}
 
 
+def test_a_file_that_has_another_name_elsewhere_is_deleted_here_and_goes_on_the_worklist(filled, photos, tmp_path):
+    (tmp_path / "second name.png").hardlink_to(photos / "portrait.png")
+    erasure = everything(filled, photos)
+    assert erasure.files == {"deleted": 2, "redacted": 0, "worklist": 1, "failed": 0}
+    assert [line.address for line in filled.worklist()] == ["portrait.png"]
+
+
+def test_a_redaction_that_was_cut_short_after_the_file_was_written_is_not_done_twice(
+    empty, tmp_path, pair, monkeypatch
+):
+
+    folder = tmp_path / "groups"
+    folder.mkdir()
+    pair.save(folder / "pair.png")
+    empty.create_collection("club", **STATED)
+    source = empty.create_source(folder, collection="club", controller="us", evidence="ours", on_erase="redact")
+    empty.add(source.id)
+    with empty.database.read() as tx:
+        first, _ = faces.stored(tx, state="held")
+    monkeypatch.setattr(stored, "rewritten", _stop)
+    with pytest.raises(RuntimeError):
+        empty.erase(empty.scope(face=first.id))
+    monkeypatch.undo()
+    written = (folder / "pair.png").stat().st_mtime_ns
+    (done,) = empty.resume()
+    assert (done.state, done.files["redacted"], done.files["failed"]) == ("certified", 1, 0)
+    assert (folder / "pair.png").stat().st_mtime_ns == written
+
+
 def test_withdrawing_consent_erases_the_subject_with_name_templates_and_matches(
     empty, photos, clock, portrait, tmp_path
 ):
-    from datetime import timedelta
-
-    from countenance import Consent
 
     empty.create_collection("club", **STATED | {"mode": "enrolled"})
     consent = Consent(by="the person", given_at=clock(), text="yes", until=clock() + timedelta(days=9))
@@ -187,7 +215,6 @@ def test_withdrawing_consent_erases_the_subject_with_name_templates_and_matches(
 
 
 def test_an_erasure_that_was_cut_short_at_any_step_is_finished_by_the_next_open(filled, photos, reopen, monkeypatch):
-    from countenance.orders import erase
 
     found = filled.search(photos / "portrait.png", **WHY)
     scope = filled.scope(search=found.id)
@@ -214,7 +241,6 @@ def _stop(*_):
 
 def test_files_at_the_source_are_cleared_once_even_if_the_step_is_done_twice(filled, photos):
     found = filled.search(photos / "portrait.png", **WHY)
-    from countenance.orders import erase
 
     plan = erase.plan(filled.database, filled.scope(search=found.id), ground="request", by="a test")
     run = erase.Run(filled.database, filled.galleries.of, lambda: filled.pool, filled.process_id, plan)

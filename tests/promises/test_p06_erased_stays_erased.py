@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+from datetime import timedelta
 
 import pytest
 from PIL import Image
+from sqlalchemy import create_engine
+from tests.conftest import STATED, WHY
 
 import countenance
 from countenance import errors
+from countenance.store import tree
 from countenance.store.tables import metadata
-from tests.conftest import STATED, WHY
 
 
 def erase_all(vault, photos):
@@ -37,7 +41,6 @@ def test_another_picture_at_an_erased_address_is_refused(filled, photos, portrai
 
 
 def test_the_same_file_is_refused_in_another_collection_and_as_an_enrolment_photo(filled, photos, clock):
-    from datetime import timedelta
 
     copy = photos.parent / "elsewhere"
     shutil.copytree(photos, copy)
@@ -51,7 +54,6 @@ def test_the_same_file_is_refused_in_another_collection_and_as_an_enrolment_phot
 
 
 def test_what_keeps_a_photo_out_is_a_token_under_a_secret_key_and_no_template(filled, photos):
-    import hashlib
 
     digest = hashlib.sha256((photos / "portrait.png").read_bytes()).digest()
     erase_all(filled, photos)
@@ -63,9 +65,6 @@ def test_what_keeps_a_photo_out_is_a_token_under_a_secret_key_and_no_template(fi
 
 
 def test_a_copy_of_the_records_from_before_the_erasure_cannot_be_decrypted_with_todays_keys(filled, photos, vault_path):
-    from sqlalchemy import create_engine
-
-    from countenance.store import tree
 
     filled.database.truncate_wal()
     backup = vault_path.parent / "backup.db"

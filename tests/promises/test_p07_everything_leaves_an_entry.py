@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, update
+from tests.conftest import WHY
 
 from countenance import Consent, errors
+from countenance.audit import log
 from countenance.store.tables import entry, part
 from countenance.vault import Vault
-from tests.conftest import WHY
 
 ACTS = {  # verb -> the kinds of entry it leaves
     "create_collection": {"collection:made"},
@@ -124,8 +125,6 @@ def test_any_altered_removed_reordered_or_inserted_line_is_found(filled, harm, d
         pass
 
     with pytest.raises(Undo), filled.database.write() as tx:
-        from countenance.audit import log
-
         rows = tx.sql.execute(entry.select().order_by(entry.c.number)).all()
         row = rows[number]
         if harm == "altered":

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import pytest
+from tests.conftest import STATED, WHY
 
 from countenance import Consent, errors
-from tests.conftest import STATED, WHY
+from countenance.store import faces
+from countenance.store.tables import face, search
 
 
 def test_a_photo_past_its_retention_is_found_by_no_search_the_second_it_expires(filled, photos, clock):
@@ -18,10 +21,6 @@ def test_a_photo_past_its_retention_is_found_by_no_search_the_second_it_expires(
 
 
 def test_an_expired_face_is_no_candidate_inside_the_index(filled, clock):
-    import numpy as np
-
-    from countenance.store import faces
-
     with filled.database.read() as tx:
         engine = filled.galleries.of(tx, filled.collection("club").id)
         probe = faces.template(tx, faces.stored(tx, state="held")[0].id).reshape(1, -1).astype(np.float32)
@@ -35,8 +34,6 @@ def test_everything_held_has_an_end(filled, photos):
     for photo in filled.photos(filled.sources("club")[0].id):
         assert photo.expires_at - photo.added_at == timedelta(days=STATED["retention_days"])
     with filled.database.read() as tx:
-        from countenance.store.tables import face, search
-
         assert all(row.expires_at for table in (face, search) for row in tx.sql.execute(table.select()).all())
 
 

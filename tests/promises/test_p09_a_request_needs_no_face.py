@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.conftest import WHY
 
 from countenance.store import faces
 from countenance.store.tables import metadata
-from tests.conftest import WHY
 
 
 def test_a_photo_can_be_erased_by_its_id_and_a_source_by_its_own_without_showing_a_face(filled):

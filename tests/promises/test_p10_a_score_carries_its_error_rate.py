@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import fields
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.conftest import STATED, WHY
 
+from countenance import errors
 from countenance.records import Comparison, Hit, SearchResult
 from countenance.search import calibration
-from tests.conftest import WHY
 
 TABLE = calibration.load("sface")
 
@@ -61,7 +63,6 @@ def test_no_result_type_carries_a_bare_score():
 
 
 def test_nobody_found_is_an_answer(empty, tmp_path, portrait):
-    from tests.conftest import STATED
 
     empty.create_collection("club", **STATED)
     portrait.save(tmp_path / "probe.png")
@@ -78,9 +79,6 @@ def test_every_face_of_the_probe_is_searched_or_the_one_that_was_chosen(filled, 
 
 def test_strangers_among_real_portraits_get_hits_at_about_the_rate_that_is_shown(empty, shared_photos, tmp_path):
     """Measured in full by bench/accuracy.py; here 40 strangers against 78 people: at most 3 get a hit."""
-    import shutil
-
-    from tests.conftest import STATED
 
     gallery = tmp_path / "gallery"
     shutil.copytree(shared_photos / "london" / "gallery", gallery)
@@ -93,7 +91,6 @@ def test_strangers_among_real_portraits_get_hits_at_about_the_rate_that_is_shown
 
 
 def test_a_picture_without_a_face_is_said_and_nothing_is_searched(filled, tmp_path):
-    from countenance import errors
 
     Image.new("RGB", (100, 100)).save(tmp_path / "nothing.png")
     with pytest.raises(errors.NoFace):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
+from tests.conftest import WHY
 
 from countenance.store import faces
-from tests.conftest import WHY
 
 
 def brute(vault, probe):

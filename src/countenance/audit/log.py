@@ -104,14 +104,8 @@ def verify(tx: Tx) -> Verified:
         hashes.append(leaf_hash(line.leaf))
         if line.hash != hashes[-1]:
             problems.append(f"line {line.number} was altered: its hash is another")
-        try:
-            leaf = _json(line.leaf)
-            in_place = leaf["number"] == line.number == len(hashes) - 1
-            commitments = list(leaf["parts"])
-        except (ValueError, KeyError, TypeError):
-            problems.append(f"line {line.number} was altered: it is no line of a log any more")
-            continue
-        if not in_place:
+        number, commitments = _said(line.leaf)
+        if not number == line.number == len(hashes) - 1:
             problems.append(f"line {line.number} is not in its place")
         parts = entries.parts(tx, line.number)
         if len(parts) != len(commitments):
@@ -130,6 +124,15 @@ def verify(tx: Tx) -> Verified:
     if head.size:
         problems += checkpoint.problems(head.checkpoint, origin(tx), head.size, root, tx.keys.public_key())
     return Verified(size=len(hashes), root=root.hex(), details=details, erased=erased, problems=tuple(problems))
+
+
+def _said(leaf: bytes) -> tuple[int | None, list[str]]:
+    """The number and the commitments that a line states; None and nothing if it is no line any more."""
+    try:
+        stated = _json(leaf)
+        return stated["number"], list(stated["parts"])
+    except (ValueError, KeyError, TypeError):
+        return None, []
 
 
 def _wrong(tx: Tx, item: int, sealed: bytes | None, commitment: str) -> str | None:

@@ -38,6 +38,11 @@ GROUNDS = {
     "operator": "The operator's own decision",
 }
 
+CUT_SHORT = (
+    "The process stopped after the keys were destroyed, and what was to be searched for was in its memory only: the byte "
+    "scan and the search with the erased templates were done without it."
+)
+
 ANSWER_SECONDS = 3.0  # other processes follow within one second; one that takes three is named as unanswered
 TRIES = 50  # for a reader in another process to let the write-ahead log be cut
 
@@ -233,10 +238,7 @@ def _verify(run: Run, progress: dict[str, Any]) -> None:
     progress["scan"] = {name: getattr(scan, name) for name in ("files", "bytes", "patterns", "hits", "control_hits")}
     progress["search"] = {"probes": len(run.templates), "hits": found}
     if not run.templates and progress["scope"]["faces"]:
-        progress["limits"] = [
-            "The process stopped after the keys were destroyed, and what was to be searched for was in its memory only: "
-            "the byte scan and the search with the erased templates were done without it."
-        ]
+        progress["limits"] = [CUT_SHORT]
     with run.database.write() as tx:
         names = ("counts", "keys", "processes", "scan", "scope", "search", "source")
         _enter(tx, run.erasure_id, "verified", progress, {name: progress[name] for name in names})

@@ -11,7 +11,8 @@ from PIL import Image
 from countenance import errors, ids
 from countenance import sources as openers
 from countenance.audit import log
-from countenance.records import Box, Source
+from countenance.records import Address, Box, Source
+from countenance.sources import Opened
 from countenance.store import erasures, faces, photos, sources
 from countenance.store.database import Database, Tx
 from countenance.store.erasures import Reached, Work
@@ -50,32 +51,48 @@ def _photo(
 ) -> str:
     """Do what the source says for one photo and return which count it belongs to."""
     with database.read() as tx:
-        state = photos.find(tx, photo_id).state
         address = photos.address_of(tx, photo_id)
         boxes = [
             tuple(faces.fields(tx, face.id)["box"]) for face in faces.stored(tx, photo_id=photo_id, state="stopped")
         ]
     action = "delete" if whole and source.on_erase != "redact" else "redact"
+    done = "worklist"
     if source.on_erase != "worklist" and source.kind != "enrolment":
         try:
             with openers.open(source.kind, source.location) as opened:
-                if opened.writable:
-                    if action == "delete":
-                        opened.erase_file(address)
-                        return "deleted"
-                    if boxes:  # where no face is known, a person must say what to redact
-                        content = pool().submit(redact, opened.read(address), boxes).result()
-                        rewritten = opened.replace(address, content)
-                        with database.write() as tx:
-                            photos.rewritten(tx, photo_id, rewritten, hashlib.sha256(content).digest())
-                        return "redacted"
-        except (errors.AddressUnreadable, errors.BadImage, errors.SourceError, errors.DiskFull):
-            if state == "vanished":
-                return "deleted"
-            _put_on_worklist(database, erasure_id, source, address.path, action)
-            return "failed"
+                if opened.writable and action == "delete":
+                    if not opened.erase_file(address):
+                        return "deleted"  # otherwise the content has other names, which a person must find
+                elif opened.writable and boxes:  # where no face is known, a person must say what to redact
+                    _redact(database, pool, opened, photo_id, address, boxes)
+                    return "redacted"
+        except (errors.BadImage, errors.SourceError, errors.UsageError, errors.DiskFull):
+            done = "failed"
     _put_on_worklist(database, erasure_id, source, address.path, action)
-    return "worklist"
+    return done
+
+
+def _redact(  # noqa: PLR0917
+    database: Database,
+    pool: Callable[[], Pool],
+    opened: Opened,
+    photo_id: str,
+    address: Address,
+    boxes: list[tuple[int, ...]],
+) -> None:
+    """Destroy the faces in the file. What is about to be written is noted first, so that a crash repeats nothing."""
+    with database.read() as tx:
+        noted = photos.fields(tx, photo_id).get("redacted")
+    content = opened.read(address)
+    if noted == hashlib.sha256(content).hexdigest():  # it was written before the crash
+        rewritten = next(found for found in opened.list() if found.path == address.path)
+    else:
+        content = pool().submit(redact, content, boxes).result()
+        with database.write() as tx:
+            photos.note(tx, photo_id, redacted=hashlib.sha256(content).hexdigest())
+        rewritten = opened.replace(address, content)
+    with database.write() as tx:
+        photos.rewritten(tx, photo_id, rewritten, hashlib.sha256(content).digest())
 
 
 def _put_on_worklist(database: Database, erasure_id: str, source: Source, path: str, action: str) -> None:

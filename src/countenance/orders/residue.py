@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,9 +78,7 @@ def scan(folder: Path, values: Iterable[bytes], *, random: Random = os.urandom) 
             if not path.is_file() or path.is_symlink():
                 continue
             files += 1
-            found: set[int] = set()
-            for chunk in _chunks(path):
-                engine.scan(chunk, match_event_handler=lambda number, *_: found.add(number))
+            found = _found(engine, path)
             size += path.stat().st_size
             control += len(patterns) in found
             if found - {len(patterns)}:
@@ -96,6 +95,14 @@ def scan(folder: Path, values: Iterable[bytes], *, random: Random = os.urandom) 
         control_hits=control,
         where=tuple(where),
     )
+
+
+def _found(engine: Any, path: Path) -> set[int]:
+    """The numbers of the patterns that a file holds."""
+    found: set[int] = set()
+    for chunk in _chunks(path):
+        engine.scan(chunk, match_event_handler=lambda number, *_: found.add(number))
+    return found
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -32,7 +32,7 @@ class Calibration:
 
     def fmr(self, score: float) -> float:
         """False match rate at a cosine: the share of pairs of different people that reach it."""
-        return max(FLOOR, min(1.0, 10.0 ** _line(self.scores, self.log10_fmr, score)))
+        return float(max(FLOOR, min(1.0, math.pow(10, _line(self.scores, self.log10_fmr, score)))))
 
     def fpir(self, score: float, gallery: int) -> float:
         """False positive identification rate: the share of searches for a stranger among `gallery` faces that reach it."""

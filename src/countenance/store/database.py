@@ -21,7 +21,13 @@ from countenance.store.keys import Keys
 from countenance.store.seal import seal, unseal
 
 BUSY_SECONDS = 30
-CANNOT = ("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")  # the system, not the file
+CANNOT = (
+    "SQLITE_IOERR",
+    "SQLITE_READONLY",
+    "SQLITE_CANTOPEN",
+    "SQLITE_PERM",
+    "SQLITE_AUTH",
+)  # the system, not the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +108,8 @@ class Database:
         The generation moves at the end, so that nobody takes up one that is taken back. A `quiet` transaction changes
         nothing that other processes must follow (their own acknowledgements).
         """
-        with _kind_errors(), self.engine.connect() as sql:
-            sql = sql.execution_options(countenance_write=True)
+        with _kind_errors(), self.engine.connect() as connection:
+            sql = connection.execution_options(countenance_write=True)
             with sql.begin() as transaction:
                 yield Tx(sql, self.keys, self.clock())
                 if self.dry_run:

@@ -49,7 +49,7 @@ class Work:
     location: str
 
 
-def insert_planned(
+def insert_planned(  # noqa: PLR0917
     tx: Tx, erasure_id: str, collection_id: str, reason: str, progress: dict[str, Any], ledger: Iterable[Reached]
 ) -> None:
     """Store a new erasure in state planned with everything it reaches."""

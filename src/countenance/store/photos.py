@@ -63,7 +63,8 @@ def put(
 ) -> int:
     """Store a photo and its evidence and return its item.
 
-    `stat` and `content` are tokens, `sha256` the content's hash, which is sealed; `extra` joins the sealed fields (such as coordinates).
+    `stat` and `content` are tokens, `sha256` the content's hash, which is sealed; `extra` joins the
+    sealed fields (such as coordinates).
     """
     item = tx.take_items(1)
     fields = {
@@ -178,23 +179,18 @@ def remove(tx: Tx, photo_id: str) -> None:
     tx.sql.execute(delete(photo).where(photo.c.id == photo_id))
 
 
+def note(tx: Tx, photo_id: str, **values: Any) -> None:
+    """Set sealed fields of the photo."""
+    row = tx.sql.execute(select(photo.c.item, photo.c.fields).where(photo.c.id == photo_id)).one()
+    opened = tx.unseal("photo", row.item, row.fields) | values
+    tx.sql.execute(update(photo).where(photo.c.id == photo_id).values(fields=tx.seal("photo", row.item, opened)))
+
+
 def rewritten(tx: Tx, photo_id: str, address: Address, sha256: bytes) -> None:
     """Note that the photo's file was written again: it is known by this content, size and time."""
-    row = tx.sql.execute(select(photo.c.item, photo.c.fields, photo.c.source_id).where(photo.c.id == photo_id)).one()
-    opened = tx.unseal("photo", row.item, row.fields) | {
-        "sha256": sha256.hex(),
-        "size": address.size,
-        "modified_ns": address.modified_ns,
-    }
-    tx.sql.execute(
-        update(photo)
-        .where(photo.c.id == photo_id)
-        .values(
-            fields=tx.seal("photo", row.item, opened),
-            content_token=content_token(tx, sha256),
-            stat_token=stat_token(tx, row.source_id, address),
-        )
-    )
+    source_id = tx.sql.execute(select(photo.c.source_id).where(photo.c.id == photo_id)).scalar_one()
+    note(tx, photo_id, sha256=sha256.hex(), size=address.size, modified_ns=address.modified_ns)
+    renew(tx, photo_id, content_token=content_token(tx, sha256), stat_token=stat_token(tx, source_id, address))
 
 
 def address_of(tx: Tx, photo_id: str) -> Address:

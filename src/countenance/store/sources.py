@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, delete, exists, select, update
 
 from countenance import errors
 from countenance.records import Source
 from countenance.store.database import Tx
-from countenance.store.tables import source
+from countenance.store.tables import erased, source
 
 
 def insert(tx: Tx, record: Source) -> None:
@@ -67,6 +67,12 @@ def every(tx: Tx, collection_id: str | None = None) -> list[Source]:
 def item_of(tx: Tx, source_id: str) -> int:
     """The source's leaf in the key tree."""
     return int(tx.sql.execute(select(source.c.item).where(source.c.id == source_id)).scalar_one())
+
+
+def standing(tx: Tx, source_id: str) -> bool:
+    """Whether the source is registered and no erasure reaches it, not even one that is still under way."""
+    reached = exists().where(erased.c.kind == "source", erased.c.id == source_id)
+    return tx.sql.execute(select(source.c.id).where(source.c.id == source_id, ~reached)).first() is not None
 
 
 def begin_scan(tx: Tx, source_id: str) -> int:

@@ -41,14 +41,18 @@ def insert(tx: Tx, record: Subject) -> int:
 
 
 def find(tx: Tx, name_or_id: str, collection_id: str | None = None) -> Subject:
-    """Return the held subject with this id, or with this name in the collection; `NotFound` if there is none."""
-    match = subject.c.id == name_or_id
-    if collection_id:
-        match = or_(match, subject.c.name_token == name_token(tx, collection_id, name_or_id))
-    row = tx.sql.execute(select(subject).where(match, subject.c.state == "held")).first()
-    if row is None:
+    """Return the held subject with this id or name; without a collection the name must be in one only."""
+    in_these = (
+        [collection_id] if collection_id else tx.sql.execute(select(subject.c.collection_id).distinct()).scalars()
+    )
+    tokens = [name_token(tx, one, name_or_id) for one in in_these]
+    match = or_(subject.c.id == name_or_id, subject.c.name_token.in_(tokens))
+    rows = tx.sql.execute(select(subject).where(match, subject.c.state == "held")).all()
+    if not rows:
         raise errors.NotFound(noun="subject", name=name_or_id)
-    return _record(tx, row)
+    if len(rows) > 1:
+        raise errors.UsageError(f"{name_or_id} is enrolled in several collections; say which. Nothing was changed.")
+    return _record(tx, rows[0])
 
 
 def every(tx: Tx, collection_id: str | None = None) -> list[Subject]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from countenance.vision.colour import Pixels
 
-MAX_PIXELS = 200_000_000  # the largest phone sensors give 199.8 Mpx; a photo of 50 Mpx needs 400 MB to decode
+MAX_PIXELS = 200_000_000  # the largest phone sensors give 199.8 Mpx
 MAX_BYTES = 256 * 1024 * 1024
 ORIENTATION = 0x0112  # EXIF tag
 
@@ -119,7 +119,9 @@ def _jpeg(content: bytes, image: Image.Image, long_side: int | None) -> Pixels |
         pixels = simplejpeg.decode_jpeg(
             content, "RGB", min_width=-(-image.width // divisor), min_height=-(-image.height // divisor)
         )
-    except ValueError:
+    except ValueError as error:
+        if _reason(error) == "too-much-memory":
+            raise  # Pillow would call the same picture corrupt
         return None
     return colour.from_rgb(pixels, image.info.get("icc_profile"))
 

@@ -68,7 +68,9 @@ def redact(content: bytes, boxes: Sequence[Box]) -> bytes:
         UsageError: there is no box, or one lies outside of the picture, so that a face would be left.
     """
     kind = format_of(content)
-    if kind is None or kind == "GIF":
+    if kind is None:
+        raise BadImage("not-an-image")
+    if kind == "GIF":
         _refuse("Only JPEG, PNG, WebP, TIFF, BMP, HEIC and AVIF pictures are redacted.")
     picture, upright = _decoded(content, kind)
     pixels = np.array(upright)
@@ -216,4 +218,4 @@ def _brief(value: Any) -> bool:
 
 
 def _refuse(sentence: str) -> NoReturn:
-    raise BadImage("not-an-image", sentence=sentence)
+    raise BadImage("not-redactable", sentence=sentence)
