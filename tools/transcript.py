@@ -46,6 +46,7 @@ def play(page: str, folder: Path) -> str:
     here.mkdir()
     environment = {
         "COUNTENANCE_CACHE": str(Settings().cache),
+        "COUNTENANCE_WORKERS": "1",  # half the start-up of two, which matters where a page starts a dozen commands
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "LOGNAME": "you",

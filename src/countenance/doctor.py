@@ -61,7 +61,11 @@ def doctor(settings: Settings, vault: Path | None = None) -> list[Finding]:
                 advice=f"pip install {status.model.carrier}=={status.model.version}",
             )
         )
-    if vault:
+    if vault and not vault.is_dir():
+        findings.append(
+            Finding(what="vault", found=f"{vault} is not there", ok=False, advice=f"countenance init {vault}")
+        )
+    elif vault:
         kept = medium.classify(vault)
         free = shutil.disk_usage(vault).free
         findings += [

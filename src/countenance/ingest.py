@@ -9,16 +9,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from countenance import errors, ids
 from countenance.audit import log
@@ -30,7 +27,6 @@ from countenance.records import (
     Address,
     Admitted,
     Collection,
-    Consent,
     Entry,
     Looked,
     Photo,
@@ -39,36 +35,19 @@ from countenance.records import (
     SeenFace,
     Source,
 )
-from countenance.sources import Opened
-from countenance.store import collections, faces, photos, sources, subjects, suppressions
+from countenance.sources import Content, Opened
+from countenance.store import collections, faces, photos, sources, suppressions
 from countenance.store.database import Database, Tx
+from countenance.store.subjects import Enrolled
 from countenance.vision.examine import examine
 from countenance.vision.pool import Pool
 
 BATCH_PHOTOS = 64  # photos a transaction: at 100 photos a second a crash costs less than a second of work
 BATCH_SECONDS = 1.0
 WINDOW = 64  # photos submitted and not yet taken: keeps the workers busy while a transaction commits
+AHEAD_SECONDS = 0.005  # reading one photo between two waits for a worker, with cold caches, costs twice as much
 UNSEEN = ("unreadable", "mount")  # what a listing left out and may still be there
 SAME_FACE = 0.5  # intersection over union above which two boxes in one photo are the same face
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enrolled:
-    """The enrolled, consenting subjects of a collection, as a matrix to match faces with."""
-
-    ids: tuple[str, ...]
-    consents: tuple[Consent, ...]
-    templates: NDArray[np.float32]  # shape (n, d), transformed
-    threshold: float
-    transform: NDArray[np.float32] = field(repr=False)  # shape (d, d)
-
-    def match(self, template: NDArray[np.float32]) -> int | None:
-        """The number of the subject that a transformed template matches best, if any is above the threshold."""
-        if not self.ids:
-            return None
-        scores = self.templates @ template
-        best = int(scores.argmax())
-        return best if scores[best] >= self.threshold else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,54 +127,24 @@ def add(
         log.append(
             tx, Entry(kind="scan:begun", public={"collection": collection.id}, parts=((item, {"source": source.id}),))
         )
-    run = _Scan(database, collection, source, scan, enrolled)
-    total = _count(opened)
-    began = time.monotonic()
-    pending: deque[_Pending] = deque()
-
-    def tell() -> None:
-        done = run.result.looked_at + run.result.unchanged
-        report(
-            Progress(
-                done=done,
-                total=max(total, done),
-                faces=run.result.faces,
-                refused=sum(run.result.refused.values()),
-                seconds=time.monotonic() - began,
-            )
-        )
-
-    def settle(most: int) -> None:
-        while len(pending) > most:
-            run.take(pending.popleft())
-            tell()
-
-    def wanted(address: Address) -> bool:
-        needed = run.wanted(address)
-        tell()
-        return needed
-
+    run = _Scan(database, collection, source, scan, enrolled, report)
+    run.total = _count(opened)
     try:
-        for address, content in opened.photos(wanted):
+        for address, content, sha256 in run.unsettled(opened.photos(run.wanted)):
             if isinstance(content, bytes):
-                sha256 = hashlib.sha256(content).digest()
-                if run.settled(address, sha256):
-                    continue
                 future = pool.submit(look, content, collection, source.country, address.path, database.clock(), cache)
             else:
-                sha256 = b""
                 future = Future()
                 future.set_exception(content)
-            pending.append(_Pending(address=address, sha256=sha256, future=future))
-            settle(WINDOW)
-        settle(0)
+            run.pending.append(_Pending(address=address, sha256=sha256, future=future))
+            run.settle(WINDOW)
+        run.settle(0)
     except KeyboardInterrupt:
-        while pending and pending[0].future.done():
-            run.take(pending.popleft())
+        run.settle(0, wait=False)
         run.flush()
         raise errors.Interrupted from None
     except errors.SourceError:  # gone midway, or an archive that is damaged from here on
-        settle(0)
+        run.settle(0)
         run.flush()
         raise
     run.flush()
@@ -206,18 +155,43 @@ def add(
 class _Scan:
     """One scan under way: what was looked at and not yet committed."""
 
-    def __init__(
-        self, database: Database, collection: Collection, source: Source, scan: int, enrolled: Callable[[Tx], Enrolled]
+    def __init__(  # noqa: PLR0917
+        self,
+        database: Database,
+        collection: Collection,
+        source: Source,
+        scan: int,
+        enrolled: Callable[[Tx], Enrolled],
+        report: Callable[[Progress], None],
     ) -> None:
         self.database = database
         self.collection = collection
         self.source = source
         self.scan = scan
         self.enrolled = enrolled
+        self.report = report
         self.result = Added(source_id=source.id)
+        self.pending: deque[_Pending] = deque()
         self.batch: list[tuple[_Pending, Looked | Exception]] = []
         self.met: list[str] = []
-        self.since = time.monotonic()
+        self.enrolments = 0  # of the collection, as of the transaction under way
+        self.entries: list[Entry] = []  # of the transaction under way: its lines get one signature together
+        self.total = 0
+        self.began = self.since = time.monotonic()
+
+    def settle(self, most: int, *, wait: bool = True) -> None:
+        """Take results, oldest first, until `most` are pending; without waiting, only as far as they are there."""
+        while len(self.pending) > most and (wait or self.pending[0].future.done()):
+            self.take(self.pending.popleft())
+            self.tell()
+
+    def tell(self) -> None:
+        """Report how far the scan is."""
+        done = self.result.looked_at + self.result.unchanged
+        refused = sum(self.result.refused.values())
+        seconds = time.monotonic() - self.began
+        total = max(self.total, done)
+        self.report(Progress(done=done, total=total, faces=self.result.faces, refused=refused, seconds=seconds))
 
     def wanted(self, address: Address) -> bool:
         """Whether a photo must be read: it is new, changed, or subjects were enrolled since it was looked at."""
@@ -229,9 +203,27 @@ class _Scan:
             return False
         self.met.append(known.id)
         self.result.unchanged += 1
+        self.tell()
         if len(self.met) >= BATCH_PHOTOS * 8:
             self.flush()
         return False
+
+    def unsettled(self, read: Iterator[tuple[Address, Content]]) -> Iterator[tuple[Address, Content, bytes]]:
+        """The photos that must be looked at, each with its content's hash; some are read ahead."""
+        ahead: list[tuple[Address, Content, bytes]] = []
+        until = time.monotonic() + AHEAD_SECONDS
+        try:
+            for address, content in read:
+                sha256 = hashlib.sha256(content).digest() if isinstance(content, bytes) else b""
+                if not (sha256 and self.settled(address, sha256)):
+                    ahead.append((address, content, sha256))
+                if time.monotonic() > until:
+                    yield from ahead
+                    ahead, until = [], time.monotonic() + AHEAD_SECONDS
+        except errors.SourceError:  # what was read before is whole
+            yield from ahead
+            raise
+        yield from ahead
 
     def settled(self, address: Address, sha256: bytes) -> bool:
         """Whether nothing needs to be looked at: the content is as it was, or an erasure reached it before.
@@ -286,9 +278,11 @@ class _Scan:
             with self.database.write() as tx:
                 self.collection = _permitted(tx, self.source)
                 photos.met(tx, self.met, self.scan)
-                enrolled = self.enrolled(tx)
+                self.enrolments = collections.enrolments(tx, self.collection.id)
+                enrolled, self.entries = self.enrolled(tx), []
                 for pending, outcome in self.batch:
                     self._store(tx, enrolled, pending, outcome)
+                log.extend(tx, self.entries)
         self.batch, self.met, self.since = [], [], time.monotonic()
 
     def finish(self) -> Added:
@@ -320,7 +314,7 @@ class _Scan:
         if isinstance(outcome, errors.AddressUnreadable):  # it is there, no more is known: the next scan tries again
             photos.met(tx, [known.id] if known else [], self.scan)
             self._refuse(Refusal(slug="unreadable", sentence=str(outcome)))
-            self._log_refused(tx, "unreadable")
+            self._log_refused("unreadable")
             return
         erasure = self._suppressed_by(tx, pending.address, pending.sha256)
         if erasure or (known and known.state == "stopped"):  # erased while it was being looked at
@@ -337,7 +331,7 @@ class _Scan:
                 return
         if known:
             photos.discard(tx, known.id)
-            log.append(tx, Entry(kind="photo:replaced", public={"collection": self.collection.id}))
+            self.entries.append(Entry(kind="photo:replaced", public={"collection": self.collection.id}))
         self._put(tx, enrolled, pending, outcome)
 
     def _put(self, tx: Tx, enrolled: Enrolled, pending: _Pending, outcome: Looked | Exception) -> None:
@@ -370,18 +364,17 @@ class _Scan:
             content=photos.content_token(tx, pending.sha256),
             sha256=pending.sha256,
             scan=self.scan,
-            enrolments=collections.enrolments(tx, self.collection.id),
+            enrolments=self.enrolments,
             extra=extra,
         )
         if refusal:
             self._refuse(refusal)
-            self._log_refused(tx, refusal.slug, ((item, {"photo": photo.id}),))
+            self._log_refused(refusal.slug, ((item, {"photo": photo.id}),))
             return
         assert seen
         kept = self._keep(tx, enrolled, photo.id, expires_at, seen.faces, seen.model)
         self.result.added += 1
-        log.append(
-            tx,
+        self.entries.append(
             Entry(
                 kind="photo:added",
                 public={
@@ -392,7 +385,7 @@ class _Scan:
                     "until": log.stamp(expires_at),
                 },
                 parts=((item, {"photo": photo.id}), *kept),
-            ),
+            )
         )
 
     def _look_again(self, tx: Tx, enrolled: Enrolled, known: photos.Known, seen: Seen) -> None:
@@ -401,14 +394,14 @@ class _Scan:
         held = [face.box for face in faces.of_photo(tx, known.id)]
         new = tuple(face for face in seen.faces if not any(_overlap(face.box, box) > SAME_FACE for box in held))
         kept = self._keep(tx, enrolled, known.id, photo.expires_at, new, seen.model)
-        enrolments = collections.enrolments(tx, self.collection.id)
         photos.met(tx, [known.id], self.scan)
-        photos.renew(tx, known.id, enrolments=enrolments)
+        photos.renew(tx, known.id, enrolments=self.enrolments)
         self.result.unchanged += 1
         self.result.looked_at -= 1
         if kept:
             public = {"collection": self.collection.id, "kept": len(kept), "until": log.stamp(photo.expires_at)}
-            log.append(tx, Entry(kind="photo:matched", public=public, parts=((known.item, {"photo": known.id}), *kept)))
+            parts = ((known.item, {"photo": known.id}), *kept)
+            self.entries.append(Entry(kind="photo:matched", public=public, parts=parts))
 
     def _keep(  # noqa: PLR0917
         self,
@@ -459,30 +452,9 @@ class _Scan:
         self.result.refused[refusal.slug] = self.result.refused.get(refusal.slug, 0) + 1
         self.result.sentences[refusal.slug] = refusal.sentence
 
-    def _log_refused(self, tx: Tx, slug: str, parts: tuple[tuple[int, dict[str, str]], ...] = ()) -> None:
-        log.append(
-            tx, Entry(kind="photo:refused", public={"collection": self.collection.id, "reason": slug}, parts=parts)
-        )
-
-
-def enrolled_subjects(
-    tx: Tx, collection: Collection, *, transform: NDArray[np.float32], threshold: Callable[[int], float]
-) -> Enrolled:
-    """The subjects whose consent is in force: each one's template is the mean of its enrolment photos.
-
-    `threshold` gives the score to reach for a number of subjects. Several photos of a subject are the largest single
-    gain in accuracy: the mean of 2 or 3 misses a fifth of what one misses.
-    """
-    held = subjects.consenting(tx, collection.id)
-    means = [subjects.mean_template(tx, subject.id) for subject in held]
-    chosen = [(subject, mean) for subject, mean in zip(held, means, strict=True) if mean is not None]
-    return Enrolled(
-        ids=tuple(subject.id for subject, _ in chosen),
-        consents=tuple(subject.consent for subject, _ in chosen),
-        templates=np.array([mean for _, mean in chosen], np.float32).reshape(len(chosen), len(transform)),
-        threshold=threshold(len(chosen)),
-        transform=transform,
-    )
+    def _log_refused(self, slug: str, parts: tuple[tuple[int, dict[str, str]], ...] = ()) -> None:
+        public = {"collection": self.collection.id, "reason": slug}
+        self.entries.append(Entry(kind="photo:refused", public=public, parts=parts))
 
 
 def standing(tx: Tx, source: Source, address: Address) -> Literal["new", "changed", "again", "unchanged"]:

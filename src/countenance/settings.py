@@ -11,7 +11,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-FILE = Path("~/.config/countenance/settings.toml").expanduser()
+HOME = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path's raises where a user has no home
+FILE = HOME / ".config/countenance/settings.toml"
 
 
 class Settings(BaseSettings):
@@ -22,7 +23,8 @@ class Settings(BaseSettings):
     vault: Path | None = Field(None, description="The vault that the command line uses when `--vault` is not given.")
     passphrase: SecretStr | None = Field(None, description="Opens a vault whose keys are under a passphrase.")
     cache: Path = Field(
-        Path("~/.cache/countenance").expanduser(), description="Folder of the prepared models. Holds nothing personal."
+        HOME / ".cache/countenance",
+        description="Folder of the prepared models. Holds nothing personal.",
     )
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,

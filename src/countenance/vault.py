@@ -58,6 +58,7 @@ from countenance.store.database import Database, Tx
 from countenance.store.erasures import Work
 from countenance.store.keys import Keys
 from countenance.store.lock import held
+from countenance.store.subjects import Enrolled
 from countenance.store.tables import FORMAT
 from countenance.vision import examine, models
 from countenance.vision.picture import content_of
@@ -119,8 +120,6 @@ class Vault:
         self.path = Path(path)
         self.settings = settings or Settings()
         about = _about(self.path)
-        if about["format"] > FORMAT:
-            raise errors.VaultNewer(found=about["format"], known=FORMAT)
         passphrase = self.settings.passphrase
         self.keys = Keys.open(self.path / "keys", passphrase.get_secret_value() if passphrase else None)
         if self.keys.public_key().hex() != about["public_key"]:
@@ -202,7 +201,7 @@ class Vault:
         source = Source(
             id=ids.new("source"),
             collection_id=self.collection(collection).id,
-            kind=openers.kind_of(place),
+            kind=openers.kind_of(os.fspath(location) if "://" in os.fspath(location) else place),
             location=place,
             controller=controller,
             evidence=file.name if is_file else evidence,
@@ -528,11 +527,13 @@ class Vault:
     def _put_source(self, record: Source) -> Source:
         with self.database.write() as tx:
             sources.insert(tx, record)
-            part = (sources.item_of(tx, record.id), {"source": record.id, "location": record.location, "by": self.by})
+            part = (
+                sources.item_of(tx, record.id),
+                {"source": record.id, "location": record.location, "evidence": record.evidence_sha256, "by": self.by},
+            )
             public = {
                 "collection": record.collection_id,
                 "kind": record.kind,
-                "evidence": record.evidence_sha256,
                 "on_erase": record.on_erase,
             }
             log.append(tx, Entry(kind="source:registered", public=public, parts=(part,)))
@@ -564,10 +565,10 @@ class Vault:
         with self.database.write() as tx:
             log.append(tx, Entry(kind="act:refused", public={"collection": collection_id, "reason": slug}))
 
-    def _enrolled(self, tx: Tx, collection_id: str) -> ingest.Enrolled:
-        return ingest.enrolled_subjects(
+    def _enrolled(self, tx: Tx, collection_id: str) -> Enrolled:
+        return subjects.enrolled(
             tx,
-            collections.find(tx, collection_id),
+            collection_id,
             transform=self.galleries.transform(tx, collection_id),
             threshold=lambda size: calibration.load(MODEL).threshold(find.DEFAULT_FPIR, size),
         )
@@ -597,9 +598,12 @@ def _about(folder: Path) -> dict[str, Any]:
         raise errors.VaultMissing(path=folder)
     try:
         about = tomllib.loads(file.read_text("utf-8"))
-        _ = about["format"] + 0, about["public_key"] + ""
+        newer = about["format"] > FORMAT  # what else stands in it then is not ours to judge
+        _ = newer or about["public_key"] + ""
     except (ValueError, KeyError, TypeError):
         raise errors.VaultDamaged(what="vault.toml cannot be read") from None
+    if newer:
+        raise errors.VaultNewer(found=about["format"], known=FORMAT)
     if not (folder / "records.db").is_file():
         raise errors.VaultDamaged(what="records.db is missing")
     return about

@@ -15,6 +15,7 @@ from countenance.store import faces
 from countenance.store import photos as stored_photos
 
 NAME = "Subject Number One"
+APPROVER = "Approver Number One"
 
 
 @pytest.fixture
@@ -23,6 +24,8 @@ def busy(filled, photos, clock):
     consent = Consent(by=NAME, given_at=clock(), text="I agree to be found", until=clock() + timedelta(days=9))
     filled.create_collection("members", **STATED)
     filled.enrol(NAME, [photos / "portrait.png", photos / "smaller.jpg"], collection="members", consent=consent)
+    found = filled.search(photos / "mirrored.jpg", **WHY)
+    filled.erase(filled.scope(search=found.id, only=[found.faces[0].hits[0].face_id]), approved_by=[APPROVER])
     filled.search(photos / "portrait.png", **WHY)
     return filled
 
@@ -33,7 +36,7 @@ def test_no_file_of_a_busy_vault_holds_an_address_name_template_crop_or_picture_
         values = [form for face in held for form in forms_of_template(faces.template(tx, face.id))]
         values += [faces.crop(tx, face.id) for face in held]
         values += [stored_photos.find(tx, face.photo_id).address.encode() for face in held]
-    values += [b"portrait.png", NAME.encode(), b"I agree to be found", str(photos).encode(), b"a test"]
+    values += [b"portrait.png", NAME.encode(), APPROVER.encode(), b"I agree to be found", str(photos).encode(), b"a test"]
     values += [STATED["notice"].encode(), *((photos / name).read_bytes() for name in ("portrait.png", "smaller.jpg"))]
     found = scan(busy.path, values)
     assert found.patterns > 40

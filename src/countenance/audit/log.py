@@ -53,25 +53,29 @@ class Verified:
 
 def append(tx: Tx, entry: Entry, *, random: Random = os.urandom) -> int:
     """Append a line within the transaction of the act, sign the new checkpoint, and return the line's number."""
+    return extend(tx, [entry], random=random)
+
+
+def extend(tx: Tx, new: Iterable[Entry], *, random: Random = os.urandom) -> int:
+    """Append lines in their order under one new checkpoint, which halves what a line costs; return the first's number."""
     head = entries.head(tx)
-    sealed, commitments = [], []
-    for item, detail in entry.parts:
-        clear = rfc8785.dumps({"salt": random(16).hex(), "detail": _portable(detail)})
-        sealed.append((item, seal(tx.keys.item_key(item), "part", item, clear)))
-        commitments.append(hashlib.sha256(clear).hexdigest())
-    leaf = rfc8785.dumps(
-        {"number": head.size, "at": stamp(tx.now), "kind": entry.kind, "public": entry.public, "parts": commitments}
-    )
     frontier = merkle.Frontier.load(head.frontier) if head.frontier else merkle.Frontier()
-    digest = leaf_hash(leaf)
-    frontier = frontier.append(digest)
-    signed = checkpoint.sign(origin(tx), head.size + 1, frontier.root(), tx.keys.signing_key())
-    entries.put(
-        tx,
-        entries.Line(number=head.size, kind=entry.kind, leaf=leaf, hash=digest),
-        sealed,
-        entries.Head(size=head.size + 1, frontier=frontier.dump(), checkpoint=signed),
-    )
+    lines, parts = [], []
+    for number, entry in enumerate(new, head.size):
+        commitments = []
+        for n, (item, detail) in enumerate(entry.parts):
+            clear = rfc8785.dumps({"salt": random(16).hex(), "detail": _portable(detail)})
+            sealed = seal(tx.keys.item_key(item), "part", item, clear)
+            parts.append(entries.Part(entry=number, number=n, item=item, detail=sealed))
+            commitments.append(hashlib.sha256(clear).hexdigest())
+        leaf = rfc8785.dumps(
+            {"number": number, "at": stamp(tx.now), "kind": entry.kind, "public": entry.public, "parts": commitments}
+        )
+        lines.append(entries.Line(number=number, kind=entry.kind, leaf=leaf, hash=leaf_hash(leaf)))
+        frontier = frontier.append(lines[-1].hash)
+    size = head.size + len(lines)
+    signed = checkpoint.sign(origin(tx), size, frontier.root(), tx.keys.signing_key())
+    entries.put(tx, lines, parts, entries.Head(size=size, frontier=frontier.dump(), checkpoint=signed))
     return head.size
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -27,7 +28,7 @@ def command(
             would = held.would_add(source, collection=collection)
         rows = [(kind, path) for kind, paths in would.items() if kind != "unchanged" for path in paths]
         output.emit(
-            would | {"dry_run": [True]},
+            {**would, "dry_run": True},
             as_json=as_json,
             show=lambda: output.table(
                 ("would look at", "photo"), rows, empty="There is nothing new. Nothing was changed."
@@ -61,4 +62,4 @@ def _show(added: Added, collection: str) -> None:
         output.line(f"not searchable  {count} faces: {sentence}")
     for kind, count in added.skipped.items():
         output.line(f"left out        {count} {SKIPPED[kind]}")
-    output.say(f"Next: countenance search PICTURE --collection {collection!r} --purpose … --case …")
+    output.say(f"Next: countenance search PICTURE --collection {shlex.quote(collection)} --purpose … --case …")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -131,6 +132,8 @@ def _show(found: Collection, *, as_json: bool, dry_run: bool) -> None:
         elif gaps:
             output.say(f"No face is kept until it also states: {'; '.join(gaps)}.")
         else:
-            output.say(f"Next: countenance source add FOLDER --collection {found.name!r} --controller … --evidence …")
+            output.say(
+                f"Next: countenance source add FOLDER --collection {shlex.quote(found.name)} --controller … --evidence …"
+            )
 
     output.emit(output.plain(found) | {"missing": gaps, "dry_run": dry_run}, as_json=as_json, show=show)

@@ -41,7 +41,7 @@ def command(  # noqa: PLR0917
     """Erase by photo, face, subject, source or search result. Shows the full list first."""
     with opened(vault, dry_run=dry_run) as held:
         if resume:
-            done = held.resume()
+            done = [e for e in held.erasures() if e.state != "certified"] if dry_run else held.resume()
             rows = [(erasure.id, erasure.state) for erasure in done]
             empty = "No erasure was left unfinished."
             output.emit(done, as_json=as_json, show=lambda: output.table(("erasure", "state"), rows, empty=empty))
@@ -119,5 +119,6 @@ def _ask(scope: Scope) -> None:
     if not sys.stdin.isatty():
         raise errors.UsageError(f"{_count(scope)} To erase it, say --yes.")
     output.say("What is erased cannot be brought back, by anyone.")
-    if input(f"Erase {len(scope.faces)} faces? Type yes: ").strip() != "yes":
+    output.say(f"Erase {len(scope.faces)} faces? Type yes:")
+    if sys.stdin.readline().strip() != "yes":
         raise errors.UsageError("Nothing was changed.")

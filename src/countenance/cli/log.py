@@ -69,4 +69,4 @@ def checkpoint(vault: VaultPath = None, *, as_json: Json = False) -> None:
     """Print the signed checkpoint. Whoever keeps one can show later that the log was rolled back."""
     with opened(vault) as held:
         text = held.checkpoint()
-    output.emit({"checkpoint": text}, as_json=as_json, show=lambda: output.line(text.rstrip("\n")))
+    output.emit({"checkpoint": text}, as_json=as_json, show=lambda: output.lines(text.splitlines()))

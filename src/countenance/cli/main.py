@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import sys
+import tomllib
+import traceback
+from pathlib import Path
 
 import typer
-from click.exceptions import Abort, ClickException, Exit
 from pydantic import ValidationError
 
 from countenance import errors
@@ -30,6 +33,7 @@ from countenance.cli import (
     why,
     worklist,
 )
+from countenance.settings import FILE
 
 app = typer.Typer(
     name="countenance",
@@ -53,32 +57,45 @@ def run(arguments: list[str] | None = None) -> None:
     logging.disable(logging.CRITICAL)  # libraries' logs could carry paths
     try:
         code = app(args=arguments, standalone_mode=False)
-    except errors.CountenanceError as error:
-        _tell(error.slug, str(error), arguments)
-        code = error.exit_code
-    except Exit as error:
-        code = error.exit_code
-    except (KeyboardInterrupt, Abort):
-        stopped = errors.Interrupted()
-        _tell(stopped.slug, str(stopped), arguments)
-        code = stopped.exit_code
-    except ValidationError as error:
-        wrong = ", ".join(str(part) for problem in error.errors() for part in problem["loc"])
-        _tell("usage", f"A setting has a value that it cannot have: {wrong}.", arguments)
-        code = errors.UsageError.exit_code
-    except ClickException as error:
-        _tell("usage", error.format_message(), arguments)
+    except typer.Exit as error:
         code = error.exit_code
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away; there is nobody to tell
         code = 1
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a traceback would print names and paths
+        code, slug, sentence = _told(error, arguments if arguments is not None else sys.argv)
+        for part in sentence.splitlines():
+            output.say(part)
+        if "--json" in (arguments if arguments is not None else sys.argv):
+            print(json.dumps({"error": {"slug": slug, "message": output.printable(sentence)}}))  # noqa: T201
     sys.exit(code or 0)
 
 
-def _tell(slug: str, sentence: str, arguments: list[str] | None) -> None:
-    output.say(sentence)
-    if "--json" in (arguments if arguments is not None else sys.argv):
-        print(json.dumps({"error": {"slug": slug, "message": output.printable(sentence)}}))  # noqa: T201
+def _told(error: BaseException, arguments: list[str]) -> tuple[int, str, str]:
+    """Exit code, slug and sentence of whatever ended a command."""
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        error = errors.Interrupted()
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        error = errors.DiskFull()
+    if isinstance(error, errors.CountenanceError):
+        return error.exit_code, error.slug, str(error)
+    if isinstance(error, typer.TyperException):
+        return errors.UsageError.exit_code, "usage", getattr(error, "format_message", lambda: str(error))()
+    if isinstance(error, ValidationError):
+        wrong = ", ".join(str(part) for problem in error.errors() for part in problem["loc"])
+        return 2, "usage", f"A setting has a value that it cannot have: {wrong}."
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return 2, "usage", f"The settings file {FILE} is not TOML."
+    if isinstance(error, OSError):
+        name = f" ({error.filename})" if str(error.filename) in arguments else ""
+        return 1, "system", f"The system refused: {(error.strerror or 'no reason given').lower()}{name}."
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    where = ", ".join(f"{Path(frame.filename).name} line {frame.lineno}" for frame in frames)
+    sentence = (
+        f"This is a fault in Countenance: {type(error).__name__} at {where}. What was finished before is kept. "
+        "Please report this line; nothing personal is in it."
+    )
+    return 1, "fault", sentence
 
 
 if __name__ == "__main__":

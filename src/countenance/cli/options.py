@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from getpass import getpass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 
 import countenance
 from countenance import errors
@@ -37,5 +40,12 @@ def opened(path: Path | None, *, dry_run: bool = False) -> Iterator[Vault]:
     folder = path or settings.vault or Path()
     if not path and not settings.vault and not (folder / "vault.toml").is_file():
         raise errors.UsageError("Say which vault: --vault FOLDER, or set COUNTENANCE_VAULT, or go into its folder.")
-    with countenance.open(folder, settings=settings, dry_run=dry_run) as vault:
+    try:
+        vault = countenance.open(folder, settings=settings, dry_run=dry_run)
+    except errors.WrongKey:
+        if settings.passphrase or not sys.stdin.isatty():
+            raise
+        settings = settings.model_copy(update={"passphrase": SecretStr(getpass("Passphrase: "))})
+        vault = countenance.open(folder, settings=settings, dry_run=dry_run)
+    with vault:
         yield vault

@@ -97,9 +97,9 @@ def say(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """A text without characters that a terminal would act on; bytes that are not UTF-8 become visible."""
+    """A text as one line, without characters that a terminal would act on; bytes that are not UTF-8 become visible."""
     shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in shown)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
 
 
 @contextmanager

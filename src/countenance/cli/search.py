@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from countenance import errors
 from countenance.cli import output
 from countenance.cli.options import Case, CollectionName, Json, Purpose, VaultPath, opened
 from countenance.records import SearchResult
@@ -36,7 +37,9 @@ def command(  # noqa: PLR0917
     as_json: Json = False,
 ) -> None:
     """Search a collection by picture, stored face or subject. "Nobody found" is an answer."""
-    chosen = int(face) if face and face.isdigit() else face
+    chosen = int(face) if face and face.isdecimal() else face
+    if sheet and sheet.exists():
+        raise errors.UsageError(f"{sheet} is there already. Nothing was searched.")
     with opened(vault) as held:
         result = held.search(
             picture, collection=collection, purpose=purpose, case=case, face=chosen, subject=subject, fpir=fpir, top=top
@@ -44,7 +47,7 @@ def command(  # noqa: PLR0917
         if sheet:
             held.log_export(result)
             page = render(result, held.collection(result.collection_id).name)
-            descriptor = os.open(sheet, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            descriptor = os.open(sheet, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(page)
     output.emit(output.plain(result) | {"found": result.found}, as_json=as_json, show=lambda: _show(result))

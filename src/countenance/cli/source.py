@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +14,7 @@ app = typer.Typer(name="source", help="Where photos come from, and by what right
 
 @app.command()
 def add(  # noqa: PLR0917
-    location: Annotated[Path, typer.Argument(help="A folder, or an archive (zip, tar).")],
+    location: Annotated[str, typer.Argument(help="A folder, or an archive (zip, tar).")],
     collection: CollectionName,
     controller: Annotated[str, typer.Option(help="Who controls the source.")],
     evidence: Annotated[str, typer.Option(help="What shows that: a text, or a file (kept by name and SHA-256).")],

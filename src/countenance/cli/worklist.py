@@ -23,7 +23,7 @@ def command(
     with opened(vault, dry_run=dry_run) as held:
         if done:
             held.finish_work(done)
-        left = held.worklist()
+        left = [line for line in held.worklist() if line.id != done]  # in a dry run it is still there
     rows = [
         (w.id, w.action, f"{w.location}/{w.address}" if w.location != "enrolment" else w.address, w.erasure_id)
         for w in left

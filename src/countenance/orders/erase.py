@@ -116,6 +116,10 @@ def summary(stored: erasures.Stored) -> Erasure:
 
 
 def _approve(run: Run, progress: dict[str, Any]) -> None:
+    """Record who approved; where nobody was asked, there is no such step."""
+    if not progress["approved_by"]:
+        _stop(run, progress)
+        return
     with run.database.write() as tx:
         _enter(tx, run.erasure_id, "approved", progress, {"by": len(progress["approved_by"])})
 

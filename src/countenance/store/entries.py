@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from countenance.store.database import Tx, among
 from countenance.store.tables import entry, part, vault
@@ -30,18 +30,30 @@ class Line:
     hash: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One detail of a line, sealed under the leaf of the record it is about."""
+
+    entry: int
+    number: int
+    item: int
+    detail: bytes
+
+
 def head(tx: Tx) -> Head:
     """The log's size, frontier and signed checkpoint."""
     row = tx.sql.execute(select(vault.c.log_size, vault.c.log_frontier, vault.c.checkpoint)).one()
     return Head(size=row.log_size, frontier=row.log_frontier, checkpoint=row.checkpoint)
 
 
-def put(tx: Tx, line: Line, parts: Iterable[tuple[int, bytes]], after: Head) -> None:
-    """Append one line with its sealed parts (item, bytes) and move the head on."""
-    tx.sql.execute(entry.insert().values(number=line.number, kind=line.kind, leaf=line.leaf, hash=line.hash))
-    rows = [{"entry": line.number, "number": n, "item": i, "detail": d} for n, (i, d) in enumerate(parts)]
-    if rows:
-        tx.sql.execute(part.insert(), rows)
+def put(tx: Tx, new: Sequence[Line], details: Sequence[Part], after: Head) -> None:
+    """Append lines with their sealed details and move the head on."""
+    if new:
+        rows = [{"number": line.number, "kind": line.kind, "leaf": line.leaf, "hash": line.hash} for line in new]
+        tx.sql.execute(insert(entry), rows)
+    if details:
+        rows = [{"entry": d.entry, "number": d.number, "item": d.item, "detail": d.detail} for d in details]
+        tx.sql.execute(insert(part), rows)
     tx.sql.execute(update(vault).values(log_size=after.size, log_frontier=after.frontier, checkpoint=after.checkpoint))
 
 

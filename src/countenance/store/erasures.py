@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from countenance import errors
 from countenance.store.database import Tx
+from countenance.store.seal import seal, unseal
 from countenance.store.tables import discarded as discarded_items
 from countenance.store.tables import erased, erasure, work
 
@@ -53,13 +53,15 @@ def insert_planned(  # noqa: PLR0917
     tx: Tx, erasure_id: str, collection_id: str, reason: str, progress: dict[str, Any], ledger: Iterable[Reached]
 ) -> None:
     """Store a new erasure in state planned with everything it reaches."""
+    item = tx.take_items(1)
     tx.sql.execute(
         erasure.insert().values(
             id=erasure_id,
+            item=item,
             collection_id=collection_id,
             state="planned",
             reason=reason,
-            progress=json.dumps(progress),
+            progress=tx.seal("erasure", item, progress),
         )
     )
     for reached in ledger:
@@ -77,9 +79,10 @@ def reach(tx: Tx, erasure_id: str, reached: Reached) -> None:
 
 def advance(tx: Tx, erasure_id: str, state: str, progress: dict[str, Any], bundle: bytes | None = None) -> None:
     """Move the erasure to a state with all that is known of its steps so far."""
-    values: dict[str, Any] = {"state": state, "progress": json.dumps(progress)}
+    item = tx.sql.execute(select(erasure.c.item).where(erasure.c.id == erasure_id)).scalar_one()
+    values: dict[str, Any] = {"state": state, "progress": tx.seal("erasure", item, progress)}
     if bundle is not None:
-        values["bundle"] = bundle
+        values["bundle"] = seal(tx.keys.item_key(item), "bundle", item, bundle)
     tx.sql.execute(update(erasure).where(erasure.c.id == erasure_id).values(**values))
 
 
@@ -88,12 +91,12 @@ def find(tx: Tx, erasure_id: str) -> Stored:
     row = tx.sql.execute(select(erasure).where(erasure.c.id == erasure_id)).first()
     if row is None:
         raise errors.NotFound(noun="erasure", name=erasure_id)
-    return _record(row)
+    return _record(tx, row)
 
 
 def every(tx: Tx) -> list[Stored]:
     """All erasures, oldest first."""
-    return [_record(row) for row in tx.sql.execute(select(erasure).order_by(erasure.c.row))]
+    return [_record(tx, row) for row in tx.sql.execute(select(erasure).order_by(erasure.c.row))]
 
 
 def unfinished(tx: Tx) -> list[Stored]:
@@ -169,12 +172,12 @@ def clear_discarded(tx: Tx, items: Iterable[int]) -> None:
     tx.sql.execute(delete(discarded_items).where(discarded_items.c.item.in_(list(items))))
 
 
-def _record(row: Row[Any]) -> Stored:
+def _record(tx: Tx, row: Row[Any]) -> Stored:
     return Stored(
         id=row.id,
         collection_id=row.collection_id,
         state=row.state,
         reason=row.reason,
-        progress=json.loads(row.progress),
-        bundle=row.bundle,
+        progress=tx.unseal("erasure", row.item, row.progress),
+        bundle=unseal(tx.keys.item_key(row.item), "bundle", row.item, row.bundle) if row.bundle else None,
     )

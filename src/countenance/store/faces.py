@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy import delete as sql_delete
 
 from countenance import errors
@@ -54,20 +54,21 @@ def put(
         "quality": [getattr(seen.quality, name) for name in Quality.__slots__],
     }
     tx.sql.execute(
-        face.insert().values(
-            id=face_id,
-            item=item,
-            collection_id=collection_id,
-            photo_id=photo_id,
-            subject_id=subject_id,
-            enrolled=enrolled,
-            state="held",
-            model=model,
-            expires_at=int(expires_at.timestamp()),
-            template=seal(key, "template", item, np.ascontiguousarray(template, "<f4").tobytes()),
-            fields=tx.seal("face", item, fields),
-            crop=seal(key, "crop", item, seen.crop),
-        )
+        insert(face),
+        {
+            "id": face_id,
+            "item": item,
+            "collection_id": collection_id,
+            "photo_id": photo_id,
+            "subject_id": subject_id,
+            "enrolled": enrolled,
+            "state": "held",
+            "model": model,
+            "expires_at": int(expires_at.timestamp()),
+            "template": seal(key, "template", item, np.ascontiguousarray(template, "<f4").tobytes()),
+            "fields": tx.seal("face", item, fields),
+            "crop": seal(key, "crop", item, seen.crop),
+        },
     )
     return item
 

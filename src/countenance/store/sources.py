@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, select, update
 
 from countenance import errors
 from countenance.records import Source
@@ -22,6 +22,7 @@ def insert(tx: Tx, record: Source) -> None:
         raise errors.UsageError(f"{record.location} is a source of this collection already. Nothing was changed.")
     item = tx.take_items(1)
     fields = {"location": record.location, "controller": record.controller, "evidence": record.evidence}
+    fields["evidence_sha256"] = record.evidence_sha256
     tx.sql.execute(
         source.insert().values(
             id=record.id,
@@ -31,7 +32,6 @@ def insert(tx: Tx, record: Source) -> None:
             country=record.country,
             on_erase=record.on_erase,
             location_token=token,
-            evidence_sha256=record.evidence_sha256,
             scan=0,
             fields=tx.seal("source", item, fields),
         )
@@ -50,15 +50,17 @@ def at(tx: Tx, collection_id: str, location: str) -> Source | None:
     """Return the collection's source at this location, if it has one."""
     row = tx.sql.execute(
         select(source).where(
-            source.c.collection_id == collection_id, source.c.location_token == _location_token(tx, location)
+            source.c.collection_id == collection_id,
+            source.c.location_token == _location_token(tx, location),
+            ~_reached(),
         )
     ).first()
     return _record(tx, row) if row else None
 
 
 def every(tx: Tx, collection_id: str | None = None) -> list[Source]:
-    """All sources, or those of one collection, oldest first."""
-    query = select(source).order_by(source.c.row)
+    """All sources, or those of one collection, oldest first, without any that an erasure reaches."""
+    query = select(source).where(~_reached()).order_by(source.c.row)
     if collection_id:
         query = query.where(source.c.collection_id == collection_id)
     return [_record(tx, row) for row in tx.sql.execute(query)]
@@ -71,8 +73,7 @@ def item_of(tx: Tx, source_id: str) -> int:
 
 def standing(tx: Tx, source_id: str) -> bool:
     """Whether the source is registered and no erasure reaches it, not even one that is still under way."""
-    reached = exists().where(erased.c.kind == "source", erased.c.id == source_id)
-    return tx.sql.execute(select(source.c.id).where(source.c.id == source_id, ~reached)).first() is not None
+    return tx.sql.execute(select(source.c.id).where(source.c.id == source_id, ~_reached())).first() is not None
 
 
 def begin_scan(tx: Tx, source_id: str) -> int:
@@ -86,6 +87,10 @@ def remove(tx: Tx, source_id: str) -> None:
     tx.sql.execute(delete(source).where(source.c.id == source_id))
 
 
+def _reached() -> ColumnElement[bool]:
+    return exists().where(erased.c.kind == "source", erased.c.id == source.c.id)
+
+
 def _location_token(tx: Tx, location: str) -> bytes:
     return tx.keys.lookup_token("source-location", os.fsencode(location))
 
@@ -95,7 +100,6 @@ def _record(tx: Tx, row: Row[Any]) -> Source:
         id=row.id,
         collection_id=row.collection_id,
         kind=row.kind,
-        evidence_sha256=row.evidence_sha256,
         country=row.country,
         on_erase=row.on_erase,
         **tx.unseal("source", row.item, row.fields),

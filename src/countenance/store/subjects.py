@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Row, delete, func, or_, select, update
 
 from countenance import errors
@@ -13,6 +16,25 @@ from countenance.records import Consent, Subject, Template
 from countenance.store import faces
 from countenance.store.database import Tx
 from countenance.store.tables import face, subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """The enrolled, consenting subjects of a collection, as a matrix to match faces with."""
+
+    ids: tuple[str, ...]
+    consents: tuple[Consent, ...]
+    templates: NDArray[np.float32]  # shape (n, d), transformed
+    threshold: float
+    transform: NDArray[np.float32] = field(repr=False)  # shape (d, d)
+
+    def match(self, template: NDArray[np.float32]) -> int | None:
+        """The number of the subject that a transformed template matches best, if any is above the threshold."""
+        if not self.ids:
+            return None
+        scores = self.templates @ template
+        best = int(scores.argmax())
+        return best if scores[best] >= self.threshold else None
 
 
 def insert(tx: Tx, record: Subject) -> int:
@@ -77,6 +99,26 @@ def mean_template(tx: Tx, subject_id: str) -> Template | None:
         return None
     mean = np.mean(held, axis=0)
     return np.asarray(mean / np.linalg.norm(mean), np.float32)
+
+
+def enrolled(
+    tx: Tx, collection_id: str, *, transform: NDArray[np.float32], threshold: Callable[[int], float]
+) -> Enrolled:
+    """The subjects whose consent is in force: each one's template is the mean of its enrolment photos.
+
+    `threshold` gives the score to reach for a number of subjects. Several photos of a subject are the largest single
+    gain in accuracy: the mean of 2 or 3 misses a fifth of what one misses.
+    """
+    held = consenting(tx, collection_id)
+    means = [mean_template(tx, subject.id) for subject in held]
+    chosen = [(subject, mean) for subject, mean in zip(held, means, strict=True) if mean is not None]
+    return Enrolled(
+        ids=tuple(subject.id for subject, _ in chosen),
+        consents=tuple(subject.consent for subject, _ in chosen),
+        templates=np.array([mean for _, mean in chosen], np.float32).reshape(len(chosen), len(transform)),
+        threshold=threshold(len(chosen)),
+        transform=transform,
+    )
 
 
 def item_of(tx: Tx, subject_id: str) -> int:

@@ -72,7 +72,6 @@ source = _table(
     Column("country", Text),
     Column("on_erase", Text, nullable=False),
     Column("location_token", LargeBinary, nullable=False),
-    Column("evidence_sha256", Text, nullable=False),
     Column("scan", Integer, nullable=False),  # number of the last scan begun
     Column("fields", LargeBinary, nullable=False),
     UniqueConstraint("collection_id", "location_token"),
@@ -159,11 +158,12 @@ hit = _table(
 erasure = _table(
     "erasure",
     _id(),
+    _item(),
     Column("collection_id", ForeignKey("collection.id"), nullable=False, index=True),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),  # slug: photo, face, subject, source, search, consent-withdrawn
-    Column("progress", Text, nullable=False),  # JSON: counts, hashes and times of the steps taken; nothing personal
-    Column("bundle", LargeBinary),  # the certificate's zip
+    Column("progress", LargeBinary, nullable=False),  # counts, hashes, times, and who approved
+    Column("bundle", LargeBinary),  # the certificate's zip, which names who approved
 )
 
 erased = _table(  # the ledger: what an erasure reached, by number only

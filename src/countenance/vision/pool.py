@@ -54,8 +54,8 @@ class Pool:
 
     Args:
         workers: processes; 0 runs everything in this process, without limits (for tests and debugging).
-        memory_mb: a worker's private memory. Idle it is 170 MB; a picture of 35 Mpx with 252 faces needs
-            between 768 MB and 1 GB in all.
+        memory_mb: a worker's private memory. Idle it is 170 MB; a picture of 50 Mpx with 364 faces needs
+            1 GB as a progressive JPEG, 1.5 GB as a PNG.
         seconds: for one task, after which its worker is killed.
         setup: (function, *arguments) that each worker runs before its first task, such as loading the models.
     """

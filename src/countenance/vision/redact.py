@@ -68,9 +68,7 @@ def redact(content: bytes, boxes: Sequence[Box]) -> bytes:
         UsageError: there is no box, or one lies outside of the picture, so that a face would be left.
     """
     kind = format_of(content)
-    if kind is None:
-        raise BadImage("not-an-image")
-    if kind == "GIF":
+    if kind is None or kind == "GIF":
         _refuse("Only JPEG, PNG, WebP, TIFF, BMP, HEIC and AVIF pictures are redacted.")
     picture, upright = _decoded(content, kind)
     pixels = np.array(upright)

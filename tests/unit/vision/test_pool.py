@@ -100,7 +100,7 @@ def test_large_content_crosses_whole():
 def test_an_exception_in_the_parent_stops_the_workers_at_once():
     class Stop(Exception): ...
 
-    with pytest.raises(Stop), Pool(workers=1, seconds=LONG) as pool:  # noqa: PT012
+    with pytest.raises(Stop), Pool(workers=1, seconds=LONG) as pool:
         future = pool.submit(time.sleep, LONG)
         raise Stop
     assert future.cancelled() or isinstance(future.exception(), Interrupted)

@@ -339,7 +339,7 @@ def test_any_boxes_are_each_flat_and_all_else_is_untouched(boxes: list[Box]) -> 
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(b"", "not-an-image"), (b"hello", "not-an-image"), (b"\xff\xd8\xff\xe0", "corrupt")]
+    ("content", "reason"), [(b"", "not-redactable"), (b"hello", "not-redactable"), (b"\xff\xd8\xff\xe0", "corrupt")]
 )
 def test_what_is_no_picture_is_refused_with_its_reason(content: bytes, reason: str) -> None:
     with pytest.raises(BadImage) as refusal:
