@@ -105,7 +105,7 @@ def _one(path: str, reduced: bool) -> tuple[int, float]:
     longest = max(picture.shape[:2])
     if longest > SIDE:
         size = (round(picture.shape[1] * SIDE / longest), round(picture.shape[0] * SIDE / longest))
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        picture = cv2.resize(picture, size)
     detector.setInputSize((picture.shape[1], picture.shape[0]))
     _, found = detector.detect(picture)
     faces = [] if found is None else found

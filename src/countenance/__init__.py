@@ -19,7 +19,8 @@ from countenance.records import Consent
 if TYPE_CHECKING:
     import os
 
-    from countenance.vault import Vault, create
+    from countenance.founding import create
+    from countenance.vault import Vault
 
 __all__ = ["Consent", "Vault", "create", "errors", "open"]
 
@@ -32,8 +33,12 @@ def open(path: str | os.PathLike[str], **options: Any) -> Vault:  # noqa: A001 -
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"Vault", "create"}:
-        from countenance import vault  # noqa: PLC0415
+    if name == "create":
+        from countenance.founding import create  # noqa: PLC0415
 
-        return getattr(vault, name)
+        return create
+    if name == "Vault":
+        from countenance.vault import Vault  # noqa: PLC0415
+
+        return Vault
     raise AttributeError(f"countenance has no {name}")

@@ -123,12 +123,18 @@ def add(
     with database.write() as tx:
         collection = _permitted(tx, source)
         scan = sources.begin_scan(tx, source.id)
-        item = sources.item_of(tx, source.id)
-        log.append(
-            tx, Entry(kind="scan:begun", public={"collection": collection.id}, parts=((item, {"source": source.id}),))
-        )
-    run = _Scan(database, collection, source, scan, enrolled, report)
-    run.total = _count(opened)
+        part = (sources.item_of(tx, source.id), {"source": source.id})
+        log.append(tx, Entry(kind="scan:begun", public={"collection": collection.id}, parts=(part,)))
+    run = _Scan(
+        database=database,
+        collection=collection,
+        source=source,
+        scan=scan,
+        enrolled=enrolled,
+        report=report,
+        result=Added(source_id=source.id),
+        total=_count(opened),
+    )
     try:
         for address, content, sha256 in run.unsettled(opened.photos(run.wanted)):
             if isinstance(content, bytes):
@@ -152,32 +158,25 @@ def add(
     return run.finish()
 
 
+@dataclass(slots=True, kw_only=True)
 class _Scan:
     """One scan under way: what was looked at and not yet committed."""
 
-    def __init__(  # noqa: PLR0917
-        self,
-        database: Database,
-        collection: Collection,
-        source: Source,
-        scan: int,
-        enrolled: Callable[[Tx], Enrolled],
-        report: Callable[[Progress], None],
-    ) -> None:
-        self.database = database
-        self.collection = collection
-        self.source = source
-        self.scan = scan
-        self.enrolled = enrolled
-        self.report = report
-        self.result = Added(source_id=source.id)
-        self.pending: deque[_Pending] = deque()
-        self.batch: list[tuple[_Pending, Looked | Exception]] = []
-        self.met: list[str] = []
-        self.enrolments = 0  # of the collection, as of the transaction under way
-        self.entries: list[Entry] = []  # of the transaction under way: its lines get one signature together
-        self.total = 0
-        self.began = self.since = time.monotonic()
+    database: Database
+    collection: Collection
+    source: Source
+    scan: int
+    enrolled: Callable[[Tx], Enrolled]
+    report: Callable[[Progress], None]
+    result: Added
+    total: int
+    pending: deque[_Pending] = field(default_factory=deque)
+    batch: list[tuple[_Pending, Looked | Exception]] = field(default_factory=list)
+    met: list[str] = field(default_factory=list)
+    enrolments: int = 0  # of the collection, as of the transaction under way
+    entries: list[Entry] = field(default_factory=list)  # of that transaction: its lines get one signature together
+    began: float = field(default_factory=time.monotonic)
+    since: float = field(default_factory=time.monotonic)  # the last commit
 
     def settle(self, most: int, *, wait: bool = True) -> None:
         """Take results, oldest first, until `most` are pending; without waiting, only as far as they are there."""

@@ -182,7 +182,7 @@ class Photo:
     collection_id: str
     source_id: str
     address: str
-    state: Literal["held", "refused", "vanished"]
+    state: Literal["held", "refused", "vanished", "stopped"]
     reason: str | None  # why it was refused
     width: int | None
     height: int | None
@@ -205,6 +205,7 @@ class Face:
     landmarks: Landmarks
     quality: Quality
     model: str
+    expires_at: datetime  # unsearchable from then on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +239,7 @@ class Hit:
     subject_id: str | None
     subject: str | None  # the subject's name
     score: float  # cosine, -1 to 1
-    fpir: float  # share of searches for a stranger in which this gallery gives a score as high
+    fpir: float  # share of searches for a stranger in which this gallery gives a score as high; below 1e-6 a guess
     address: str
     source: str  # the source's location
     box: Box
@@ -287,7 +288,7 @@ class Comparison:
     """The answer to a 1:1 comparison of the largest face of each picture."""
 
     score: float  # cosine, -1 to 1
-    fmr: float  # share of pairs of different people that score as high
+    fmr: float  # share of pairs of different people that score as high; below 1e-6 a guess
     threshold: float
     same: bool  # score at or above the threshold
     calibration: str

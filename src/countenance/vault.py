@@ -13,25 +13,21 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
-import json
 import os
 import threading
-import tomllib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from countenance import enrolment, errors, ids, ingest
+from countenance import enrolment, errors, founding, ids, ingest, registry
 from countenance import sources as openers
 from countenance.audit import log
 from countenance.audit.check import Checked, check
 from countenance.audit.log import Line, Verified
-from countenance.gate.admit import admit_probe, invalid, missing
+from countenance.gate.admit import admit_probe, missing
 from countenance.orders import erase as erasing
 from countenance.orders import scope as scopes
 from countenance.records import (
@@ -59,7 +55,6 @@ from countenance.store.erasures import Work
 from countenance.store.keys import Keys
 from countenance.store.lock import held
 from countenance.store.subjects import Enrolled
-from countenance.store.tables import FORMAT
 from countenance.vision import examine, models
 from countenance.vision.picture import content_of
 from countenance.vision.pool import Pool
@@ -69,34 +64,6 @@ if TYPE_CHECKING:
 
 MODEL = "sface"
 FOLLOW_SECONDS = 0.25  # how often a process looks for what another one changed; a second is promised
-
-
-def create(path: str | os.PathLike[str], *, passphrase: str | None = None) -> None:
-    """Make a new vault in a folder that is new or empty.
-
-    With a passphrase the keys are wrapped under it. Whoever loses the folder `keys/` or the passphrase loses everything
-    that the vault holds: there is no other way in. Raises `VaultExists`.
-    """
-    folder = Path(path)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise errors.VaultExists(path=folder)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keys = Keys.create(folder / "keys", "passphrase" if passphrase else "slot-file", passphrase)
-    database = Database(folder / "records.db", keys, lambda: datetime.now(UTC))
-    database.create()
-    about = {
-        "format": FORMAT,
-        "created": log.stamp(datetime.now(UTC)),
-        "public_key": keys.public_key().hex(),
-        "keys": keys.provider,
-    }
-    with database.write() as tx:
-        about["name"] = log.origin(tx)
-        log.append(tx, Entry(kind="vault:made", public={"format": FORMAT}))
-    lines = [f"{name} = {json.dumps(value)}" for name, value in about.items()]  # JSON's scalars are TOML's
-    (folder / "vault.toml").write_text("\n".join(["# A Countenance vault. No secret is in this file.", *lines, ""]))
-    database.close()
-    keys.close()
 
 
 class Vault:
@@ -119,7 +86,7 @@ class Vault:
     ) -> None:
         self.path = Path(path)
         self.settings = settings or Settings()
-        about = _about(self.path)
+        about = founding.about(self.path)
         passphrase = self.settings.passphrase
         self.keys = Keys.open(self.path / "keys", passphrase.get_secret_value() if passphrase else None)
         if self.keys.public_key().hex() != about["public_key"]:
@@ -165,11 +132,11 @@ class Vault:
 
     def create_collection(self, name: str, **fields: Any) -> Collection:
         """Make a collection. Fields are those of `Collection`; what is left out can be set later, and keeps faces out."""
-        return self._put_collection(Collection(id=ids.new("collection"), name=name, **_known(fields)), new=True)
+        return registry.make_collection(self.database, name, fields, by=self.by)
 
     def set_collection(self, name_or_id: str, **fields: Any) -> Collection:
         """Change fields of a collection and return it."""
-        return self._put_collection(replace(self.collection(name_or_id), **_known(fields)), new=False)
+        return registry.change_collection(self.database, self.collection(name_or_id), fields, by=self.by)
 
     def collection(self, name_or_id: str) -> Collection:
         """Return one collection."""
@@ -189,26 +156,10 @@ class Vault:
         `evidence` is a text, or the path of a file of which name and SHA-256 are kept. Fields: `country`, `on_erase`
         ("delete", "redact" or "worklist", the default).
         """
-        place = os.path.realpath(Path(location).expanduser())
-        if not (controller.strip() and evidence.strip()):
-            raise errors.UsageError("A source needs who controls it and evidence of that. Nothing was changed.")
-        if fields.get("on_erase", "worklist") not in {"delete", "redact", "worklist"}:
-            raise errors.UsageError("on_erase must be delete, redact or worklist. Nothing was changed.")
-        if set(fields) - {"country", "on_erase"}:
-            raise errors.UsageError(f"A source has no field {', '.join(set(fields) - {'country', 'on_erase'})}.")
-        file = Path(evidence).expanduser()
-        is_file = len(evidence) < 1024 and file.is_file()  # noqa: PLR2004 - no path is longer
-        source = Source(
-            id=ids.new("source"),
-            collection_id=self.collection(collection).id,
-            kind=openers.kind_of(os.fspath(location) if "://" in os.fspath(location) else place),
-            location=place,
-            controller=controller,
-            evidence=file.name if is_file else evidence,
-            evidence_sha256=hashlib.sha256(file.read_bytes() if is_file else evidence.encode()).hexdigest(),
-            **fields,
+        chosen = self.collection(collection)
+        return registry.register_source(
+            self.database, chosen, location, controller=controller, evidence=evidence, by=self.by, **fields
         )
-        return self._put_source(source)
 
     def source(self, source_id: str) -> Source:
         """Return one source."""
@@ -507,38 +458,6 @@ class Vault:
                     with self.database.write(quiet=True) as tx:
                         processes.follow(tx, self.process_id, self.keys.epoch, generation)
 
-    def _put_collection(self, record: Collection, *, new: bool) -> Collection:
-        if not record.name.strip():
-            raise errors.UsageError("A collection needs a name. Nothing was changed.")
-        if wrong := invalid(record):
-            raise errors.UsageError(f"{wrong} Nothing was changed.")
-        with self.database.write() as tx:
-            (collections.insert if new else collections.replace)(tx, record)
-            stated = {
-                name: getattr(record, name)
-                for name in ("art6", "art9", "retention_days", "mode")
-                if getattr(record, name)
-            }
-            kind = "collection:made" if new else "collection:changed"
-            part = (collections.item_of(tx, record.id), {"name": record.name, "by": self.by})
-            log.append(tx, Entry(kind=kind, public={"collection": record.id, **stated}, parts=(part,)))
-        return record
-
-    def _put_source(self, record: Source) -> Source:
-        with self.database.write() as tx:
-            sources.insert(tx, record)
-            part = (
-                sources.item_of(tx, record.id),
-                {"source": record.id, "location": record.location, "evidence": record.evidence_sha256, "by": self.by},
-            )
-            public = {
-                "collection": record.collection_id,
-                "kind": record.kind,
-                "on_erase": record.on_erase,
-            }
-            log.append(tx, Entry(kind="source:registered", public=public, parts=(part,)))
-        return record
-
     def _source(self, name: str | os.PathLike[str], collection: str | None) -> Source:
         with self.database.read() as tx:
             if isinstance(name, str) and name.startswith("src_"):
@@ -590,27 +509,3 @@ class Vault:
         if isinstance(refusal, Refusal):
             self._log_refusal(collection.id, refusal.slug)
             raise errors.Refused(refusal.sentence)
-
-
-def _about(folder: Path) -> dict[str, Any]:
-    file = folder / "vault.toml"
-    if not file.is_file():
-        raise errors.VaultMissing(path=folder)
-    try:
-        about = tomllib.loads(file.read_text("utf-8"))
-        newer = about["format"] > FORMAT  # what else stands in it then is not ours to judge
-        _ = newer or about["public_key"] + ""
-    except (ValueError, KeyError, TypeError):
-        raise errors.VaultDamaged(what="vault.toml cannot be read") from None
-    if newer:
-        raise errors.VaultNewer(found=about["format"], known=FORMAT)
-    if not (folder / "records.db").is_file():
-        raise errors.VaultDamaged(what="records.db is missing")
-    return about
-
-
-def _known(fields: dict[str, Any]) -> dict[str, Any]:
-    allowed = set(Collection.__slots__) - {"id"}
-    if strange := set(fields) - allowed:
-        raise errors.UsageError(f"A collection has no field {', '.join(sorted(strange))}. Nothing was changed.")
-    return {name: value for name, value in fields.items() if value is not None}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections import defaultdict
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -205,9 +206,8 @@ def test_a_name_is_enrolled_once_in_a_collection(vault, photos):
 
 
 def test_a_name_without_a_collection_must_be_in_one_only(vault, photos):
-    from conftest import STATED  # noqa: PLC0415
-
-    vault.create_collection("other", **STATED)
+    stated = asdict(vault.collection("club"))
+    vault.create_collection("other", **{name: stated[name] for name in stated if name not in {"id", "name"}})
     vault.enrol("the first", [photos / "portrait.png"], collection="club", consent=AGREED)
     vault.enrol("the first", [photos / "portrait.png"], collection="other", consent=AGREED)
     with pytest.raises(errors.UsageError, match="several collections"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from countenance import errors, ingest
+from countenance.sources.folder import Folder
 
 COUNT = """
 from sqlalchemy import Engine, event
@@ -52,7 +53,7 @@ def statements(start, photos, tmp_path) -> int:
     return int(note.read_text())
 
 
-def test_an_add_killed_anywhere_and_run_again_holds_what_an_undisturbed_one_holds(
+def test_an_add_killed_anywhere_and_run_again_holds_what_an_undisturbed_one_holds(  # noqa: PLR0917
     vault, reopen, bad, start, tmp_path, held
 ):
     source = vault.sources()[0].id
@@ -151,8 +152,6 @@ def test_the_log_can_be_read_after_a_replaced_photo_lost_its_key(filled, photos,
 
 
 def test_a_photo_left_unreadable_is_looked_at_again_by_the_next_scan(vault, photos, monkeypatch):
-    from countenance.sources.folder import Folder
-
     whole = Folder.read
 
     def locked(self, address):

@@ -10,7 +10,9 @@ from PIL import ImageOps
 
 import countenance
 from countenance import errors, ingest
+from countenance.orders import erase
 from countenance.store import database as store
+from countenance.store import faces, searches
 from countenance.vault import FOLLOW_SECONDS
 
 WHY = {"collection": "club", "purpose": "a test", "case": "case 1"}
@@ -22,15 +24,13 @@ with countenance.open(sys.argv[1]) as vault:
     club = vault.collection("club")
     vault.search(sys.argv[2], collection="club", purpose="a test", case="case 1")
     for line in sys.stdin:
-        if line == "index":  # what stands in this process's memory, without asking the records
-            print(len(vault.galleries.indexes[club.id]), flush=True)
-        elif line == "search\\n":
+        if line == "search\\n":
             found = vault.search(sys.argv[2], collection="club", purpose="a test", case="case 1")
             print(len(found.faces[0].hits), flush=True)
         elif line == "make\\n":
             vault.create_collection("made elsewhere")
             print("made", flush=True)
-        else:
+        else:  # what stands in this process's memory, without asking the records
             print(len(vault.galleries.indexes[club.id]), flush=True)
 """
 
@@ -116,16 +116,41 @@ def interrupted_by(act, monkeypatch):
     monkeypatch.setattr(ingest._Scan, "flush", flush)
 
 
-def test_an_earlier_scan_that_ends_later_does_not_make_photos_vanish(vault, reopen, photos, monkeypatch):
-    elsewhere = reopen()
-    interrupted_by(lambda: elsewhere.add(photos), monkeypatch)
+def test_an_earlier_scan_that_stores_last_does_not_make_photos_vanish_in_the_later_one(
+    vault, reopen, photos, monkeypatch
+):
+    elsewhere, flush, finish, first = reopen(), ingest._Scan.flush, ingest._Scan.finish, []
+
+    def flush_of_the_first_waits(self):
+        if self.scan == 1 and self.batch and not first:
+            first.append(self)
+            elsewhere.add(photos)
+        flush(self)
+
+    def the_first_stores_before_the_second_ends(self):
+        if self.scan == 2:
+            flush(first[0])
+        return finish(self)
+
+    monkeypatch.setattr(ingest._Scan, "flush", flush_of_the_first_waits)
+    monkeypatch.setattr(ingest._Scan, "finish", the_first_stores_before_the_second_ends)
     vault.add(photos)
-    states = {photo.state for photo in vault.photos(vault.sources()[0].id)}
-    assert states == {"held"}
-    monkeypatch.undo()
+    assert {photo.state for photo in vault.photos(vault.sources()[0].id)} == {"held"}
+    assert vault.counts("club") == {"held": 4, "faces": 3}
     late = vault.add(photos)
     assert (late.unchanged, late.vanished) == (4, 0)
-    assert vault.counts("club")["faces"] == 3
+
+
+def test_a_source_whose_erasure_is_only_planned_takes_nothing_in_and_is_listed_no_more(filled, photos, portrait):
+    source = filled.sources()[0].id
+    portrait.rotate(3).save(photos / "new.png")
+    plan = erase.plan(filled.database, filled.scope(source=source), ground="operator", by="the test suite")
+    assert filled.sources() == []
+    with pytest.raises(errors.Refused, match="An erasure reaches this source"):
+        filled.add(source)
+    assert [erasure.id for erasure in filled.resume()] == [plan]
+    assert filled.counts("club") == {"faces": 0}
+    assert filled.check().problems == ()
 
 
 def test_a_photo_erased_elsewhere_while_it_is_looked_at_again_does_not_come_back(
@@ -181,15 +206,11 @@ def test_a_search_taken_back_does_not_hide_what_another_process_erases(filled, r
     filled._stop.set()  # no follower: what is dropped is dropped by the next search
     filled._follower.join()
     filled._stop = threading.Event()
-    from countenance.store import searches
-
     monkeypatch.setattr(searches, "put", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         filled.search(photos / "portrait.png", **WHY)
     monkeypatch.undo()
     with elsewhere.database.write() as tx:
-        from countenance.store import faces
-
         faces.stop(tx, [faces.stored(tx, collection_id=club)[0].id])
     with filled.database.read() as tx:
         assert len(filled.galleries.of(tx, club)) == 2

@@ -14,7 +14,10 @@ from countenance.records import ART6, ART9, Collection
 
 app = typer.Typer(name="collection", help="What photos are held for, and by what right.", no_args_is_help=True)
 
-Text = Annotated[str | None, typer.Option(show_default=False)]
+Name = Annotated[str | None, typer.Option(help="Another name.", show_default=False)]
+Purpose = Annotated[str | None, typer.Option(help="What the photos are held for.", show_default=False)]
+Controller = Annotated[str | None, typer.Option(help="Who decides on them, in law.", show_default=False)]
+Contact = Annotated[str | None, typer.Option(help="Where people in the photos can write to.", show_default=False)]
 Art6 = Annotated[str | None, typer.Option(help=f"Basis under Art. 6 GDPR: {', '.join(ART6)}.", show_default=False)]
 Art9 = Annotated[str | None, typer.Option(help=f"Condition under Art. 9 GDPR: {', '.join(ART9)}.", show_default=False)]
 Notice = Annotated[
@@ -38,9 +41,9 @@ Why = Annotated[
 @app.command()
 def create(  # noqa: PLR0917
     name: str,
-    purpose: Text = None,
-    controller: Text = None,
-    contact: Text = None,
+    purpose: Purpose = None,
+    controller: Controller = None,
+    contact: Contact = None,
     art6: Art6 = None,
     art9: Art9 = None,
     notice: Notice = None,
@@ -61,10 +64,10 @@ def create(  # noqa: PLR0917
 @app.command("set")
 def change(  # noqa: PLR0917
     collection: Annotated[str, typer.Argument(help="Name or id.")],
-    name: Text = None,
-    purpose: Text = None,
-    controller: Text = None,
-    contact: Text = None,
+    name: Name = None,
+    purpose: Purpose = None,
+    controller: Controller = None,
+    contact: Contact = None,
     art6: Art6 = None,
     art9: Art9 = None,
     notice: Notice = None,

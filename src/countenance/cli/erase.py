@@ -11,18 +11,27 @@ from countenance import errors
 from countenance.cli import output
 from countenance.cli.options import DryRun, Json, MaybeCollection, VaultPath, opened
 from countenance.orders.erase import GROUNDS
-from countenance.records import Erasure, Scope
+from countenance.records import Erasure, Reach, Scope
 from countenance.vault import Vault
 
-Id = Annotated[str | None, typer.Option(show_default=False)]
+Photo = Annotated[str | None, typer.Option(help="Id of a photo: it goes with every face in it.", show_default=False)]
+Face = Annotated[str | None, typer.Option(help="Id of one face; others in its photo stay.", show_default=False)]
+Subject = Annotated[
+    str | None, typer.Option(help="Name or id of a subject: all that is linked to it.", show_default=False)
+]
+Source = Annotated[
+    str | None, typer.Option(help="Id of a source: the source and every photo of it.", show_default=False)
+]
+Search = Annotated[str | None, typer.Option(help="Id of a search: every face that it found.", show_default=False)]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def command(  # noqa: PLR0917
-    photo: Id = None,
-    face: Id = None,
-    subject: Id = None,
-    source: Id = None,
-    search: Id = None,
+    photo: Photo = None,
+    face: Face = None,
+    subject: Subject = None,
+    source: Source = None,
+    search: Search = None,
     only: Annotated[
         list[str] | None, typer.Option(help="With --search: only these faces of it.", show_default=False)
     ] = None,
@@ -34,7 +43,7 @@ def command(  # noqa: PLR0917
     vault: VaultPath = None,
     *,
     resume: Annotated[bool, typer.Option("--resume", help="Finish erasures that were cut short.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -58,10 +67,7 @@ def command(  # noqa: PLR0917
         if dry_run:
             show_preview(held, scope, as_json=as_json)
             return
-        if not as_json:
-            show_preview(held, scope, as_json=False)
-        if not yes:
-            _ask(scope)
+        confirm(held, scope, yes=yes, as_json=as_json)
         erasure = held.erase(scope, ground=ground, approved_by=approved_by or ())
     output.emit(erasure, as_json=as_json, show=lambda: show_erasure(erasure))
 
@@ -71,21 +77,8 @@ def show_preview(vault: Vault, scope: Scope, *, as_json: bool) -> None:
     reached = vault.preview(scope)
 
     def show() -> None:
-        output.table(
-            ("photo", "address", "goes", "faces", "file at the source"),
-            [
-                (
-                    r.photo_id,
-                    f"{r.source}/{r.address}" if r.source != "enrolment" else r.address,
-                    "whole" if r.whole else "face only",
-                    ", ".join(r.faces),
-                    r.action,
-                )
-                for r in reached
-            ],
-            empty="No photo is reached.",
-        )
-        output.say(_count(scope))
+        _list(reached)
+        output.say(f"{_count(scope)} Dry run: nothing has been changed.")
 
     output.emit({"scope": scope, "reach": reached, "changed": False}, as_json=as_json, show=show)
 
@@ -96,7 +89,10 @@ def show_erasure(erasure: Erasure) -> None:
         {
             "erasure": erasure.id,
             "state": erasure.state,
-            "erased": f"{erasure.photos} photos, {erasure.faces} faces, {erasure.subjects} subjects",
+            "erased": ", ".join(
+                output.count(number, noun)
+                for number, noun in ((erasure.photos, "photo"), (erasure.faces, "face"), (erasure.subjects, "subject"))
+            ),
             "files": ", ".join(f"{count} {name}" for name, count in erasure.files.items() if count) or "none touched",
             "searched": f"{erasure.scan.get('files', 0)} files of {erasure.scan.get('bytes', 0):,} bytes: nothing left",
         }
@@ -108,17 +104,39 @@ def show_erasure(erasure: Erasure) -> None:
     output.say(f"Next: countenance certificate save {erasure.id} erasure.zip")
 
 
+def confirm(vault: Vault, scope: Scope, *, yes: bool, as_json: bool) -> None:
+    """Show the full list and ask; raise `UsageError` unless the answer is yes."""
+    if not as_json:
+        _list(vault.preview(scope))
+        output.say(_count(scope))
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise errors.UsageError(f"{_count(scope)} Nothing has been changed. To erase it, say --yes.")
+    output.say("What is erased cannot be brought back, by anyone. Type yes to erase it:")
+    if sys.stdin.readline().strip() != "yes":
+        raise errors.UsageError("Nothing was changed.")
+
+
 def _count(scope: Scope) -> str:
     return (
-        f"In scope: {len(scope.photos)} whole photos, {len(scope.faces)} faces, {len(scope.subjects)} subjects, "
-        f"{len(scope.sources)} sources. Nothing has been changed."
+        f"In scope: {output.count(len(scope.photos), 'whole photo')}, {output.count(len(scope.faces), 'face')}, "
+        f"{output.count(len(scope.subjects), 'subject')}, {output.count(len(scope.sources), 'source')}."
     )
 
 
-def _ask(scope: Scope) -> None:
-    if not sys.stdin.isatty():
-        raise errors.UsageError(f"{_count(scope)} To erase it, say --yes.")
-    output.say("What is erased cannot be brought back, by anyone.")
-    output.say(f"Erase {len(scope.faces)} faces? Type yes:")
-    if sys.stdin.readline().strip() != "yes":
-        raise errors.UsageError("Nothing was changed.")
+def _list(reached: list[Reach]) -> None:
+    output.table(
+        ("photo", "address", "goes", "faces", "file at the source"),
+        [
+            (
+                r.photo_id,
+                f"{r.source}/{r.address}" if r.source != "enrolment" else r.address,
+                "whole" if r.whole else "face only",
+                ", ".join(r.faces),
+                r.action,
+            )
+            for r in sorted(reached, key=lambda r: (r.source, r.address))
+        ],
+        empty="No photo is reached.",
+    )

@@ -57,6 +57,8 @@ def run(arguments: list[str] | None = None) -> None:
     logging.disable(logging.CRITICAL)  # libraries' logs could carry paths
     try:
         code = app(args=arguments, standalone_mode=False)
+        if code == errors.Interrupted.exit_code:  # Typer keeps the interrupt itself back
+            raise KeyboardInterrupt  # noqa: TRY301
     except typer.Exit as error:
         code = error.exit_code
     except BrokenPipeError:
@@ -64,7 +66,7 @@ def run(arguments: list[str] | None = None) -> None:
         code = 1
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a traceback would print names and paths
         code, slug, sentence = _told(error, arguments if arguments is not None else sys.argv)
-        for part in sentence.splitlines():
+        for part in sentence.splitlines() if isinstance(error, typer.TyperException) else [sentence]:  # a help text
             output.say(part)
         if "--json" in (arguments if arguments is not None else sys.argv):
             print(json.dumps({"error": {"slug": slug, "message": output.printable(sentence)}}))  # noqa: T201
@@ -80,7 +82,8 @@ def _told(error: BaseException, arguments: list[str]) -> tuple[int, str, str]:
     if isinstance(error, errors.CountenanceError):
         return error.exit_code, error.slug, str(error)
     if isinstance(error, typer.TyperException):
-        return errors.UsageError.exit_code, "usage", getattr(error, "format_message", lambda: str(error))()
+        text = error.format_message()
+        return 2, "usage", text if text.endswith(".") or "\n" in text else f"{text}."
     if isinstance(error, ValidationError):
         wrong = ", ".join(str(part) for problem in error.errors() for part in problem["loc"])
         return 2, "usage", f"A setting has a value that it cannot have: {wrong}."

@@ -75,8 +75,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) 
 
 def facts(pairs: Mapping[str, Any]) -> None:
     """Print names and values, one a line."""
-    width = max(map(len, pairs), default=0)
-    for name, value in pairs.items():
+    stated = {name: value for name, value in pairs.items() if value is not None}
+    width = max(map(len, stated), default=0)
+    for name, value in stated.items():
         print(f"{name:{width}}  {printable(str(value))}")  # noqa: T201
 
 
@@ -89,6 +90,11 @@ def lines(texts: Iterable[str]) -> None:
     """Print lines of the result."""
     for text in texts:
         line(text)
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: 1 photo, 2 photos."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def say(text: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from countenance.cli import output
-from countenance.cli.erase import show_erasure, show_preview
+from countenance.cli.erase import Yes, confirm, show_erasure, show_preview
 from countenance.cli.options import CollectionName, DryRun, Json, MaybeCollection, VaultPath, opened
 from countenance.records import Consent
 
@@ -82,13 +82,16 @@ def withdraw(
     collection: MaybeCollection = None,
     vault: VaultPath = None,
     *,
+    yes: Yes = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Withdraw a subject's consent: everything held of them in the collection is erased."""
     with opened(vault, dry_run=dry_run) as held:
+        scope = held.scope(subject=subject, collection=collection)
         if dry_run:
-            show_preview(held, held.scope(subject=subject, collection=collection), as_json=as_json)
+            show_preview(held, scope, as_json=as_json)
             return
+        confirm(held, scope, yes=yes, as_json=as_json)
         erasure = held.withdraw(subject, collection=collection)
     output.emit(erasure, as_json=as_json, show=lambda: show_erasure(erasure))

@@ -30,6 +30,11 @@ class Calibration:
     log10_fmr: tuple[float, ...]  # of each score, descending
     measured_to: float  # the highest cosine with at least ten pairs above it; beyond, the tail is continued as a line
 
+    @property
+    def described(self) -> str:
+        """What the rates rest on, for people."""
+        return f"measured on {self.data}, up to score {self.measured_to:.2f}; beyond it a guess"
+
     def fmr(self, score: float) -> float:
         """False match rate at a cosine: the share of pairs of different people that reach it."""
         return float(max(FLOOR, min(1.0, math.pow(10, _line(self.scores, self.log10_fmr, score)))))

@@ -34,7 +34,7 @@ def compare(database: Database, question: Question, first: Seen, second: Seen, *
         fmr=table.fmr(score),
         threshold=threshold,
         same=score >= threshold,
-        calibration=table.data,
+        calibration=table.described,
         boxes=(a.box, b.box),
         entry=entry,
     )

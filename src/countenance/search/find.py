@@ -182,7 +182,7 @@ def find(
         fpir=question.fpir,
         threshold=threshold,
         gallery=size,
-        calibration=table.data,
+        calibration=table.described,
         faces=tuple(answers),
         entry=entry,
     )

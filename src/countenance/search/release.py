@@ -43,11 +43,11 @@ def release(
     return hits
 
 
-def because(collection: Collection, photo: Photo, source: Source, subject: Subject | None) -> str:
-    """Why a face of this photo may be shown, as a sentence."""
+def because(collection: Collection, face: Face, photo: Photo, source: Source, subject: Subject | None) -> str:
+    """Why a face may be shown, as a sentence."""
     basis = f"{ART6[collection.art6 or '']}; {ART9[collection.art9 or '']}"
     sentence = (
-        f"Held for {collection.purpose} by {collection.controller} under {basis}, until {photo.expires_at:%Y-%m-%d}"
+        f"Held for {collection.purpose} by {collection.controller} under {basis}, until {face.expires_at:%Y-%m-%d}"
     )
     sentence += f"; the photo comes from a source of {source.controller}"
     if subject:
@@ -81,7 +81,7 @@ def _hit(  # noqa: PLR0917 - one argument a record
         country=tuple(sorted({e.territory for e in photo.evidence})),
         taken_at=photo.taken_at,
         added_at=photo.added_at,
-        expires_at=photo.expires_at,
-        because=because(collection, photo, source, subject),
+        expires_at=face.expires_at,
+        because=because(collection, face, photo, source, subject),
         crop=faces.crop(tx, face.id),
     )

@@ -30,8 +30,8 @@ def render(result: SearchResult, collection_name: str) -> str:
 <h1>Search in {escape(collection_name)}</h1>
 <p>Purpose: {escape(result.purpose)}. Case: {escape(result.case)}. {result.gallery:,} faces searched; a score of
 {result.threshold:.3f} or more is a hit, so that {in_words(result.fpir)}. Log entry {result.entry}.</p>
-<p class="note">A hit is a candidate for a person to judge, not an identity. Relatives score high. Error rates were
-measured on {escape(result.calibration)}; on other photos they can be up to twice off. This page shows faces: delete it
+<p class="note">A hit is a candidate for a person to judge, not an identity. Relatives score high. Error rates:
+{escape(result.calibration)}. On other photos they can be up to twice off. This page shows faces: delete it
 when the case is closed.</p>
 {faces}</body></html>
 """

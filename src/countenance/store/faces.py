@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -221,4 +221,5 @@ def _record(tx: Tx, row: Row[Any]) -> Face:
         landmarks=landmarks,
         quality=Quality(**dict(zip(Quality.__slots__, opened["quality"], strict=True))),
         model=row.model,
+        expires_at=datetime.fromtimestamp(row.expires_at, UTC),
     )

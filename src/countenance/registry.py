@@ -1,0 +1,101 @@
+"""Registering collections and sources, each with its line in the log."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from countenance import errors, ids
+from countenance import sources as openers
+from countenance.audit import log
+from countenance.gate.admit import invalid
+from countenance.gate.place import canonical
+from countenance.records import Collection, Entry, Source
+from countenance.store import collections, sources
+from countenance.store.database import Database
+
+PUBLIC = ("art6", "art9", "retention_days", "mode")  # fields that stand in the log for ever
+ON_ERASE = ("delete", "redact", "worklist")
+
+
+def make_collection(database: Database, name: str, fields: dict[str, Any], *, by: str) -> Collection:
+    """Store a new collection; `UsageError` if a field is unknown or has a value that cannot be."""
+    record = Collection(id=ids.new("collection"), name=name, **_known(fields))
+    return _put(database, record, by=by, new=True)
+
+
+def change_collection(database: Database, collection: Collection, fields: dict[str, Any], *, by: str) -> Collection:
+    """Store changed fields of a collection; `UsageError` as above."""
+    return _put(database, replace(collection, **_known(fields)), by=by, new=False)
+
+
+def register_source(
+    database: Database,
+    collection: Collection,
+    location: str | os.PathLike[str],
+    *,
+    controller: str,
+    evidence: str,
+    by: str,
+    **fields: Any,
+) -> Source:
+    """Store a new source of a collection; `UsageError` if something about it cannot be. Nothing of it is read yet."""
+    given = os.fspath(location)
+    place = os.path.realpath(Path(given).expanduser())
+    if not (controller.strip() and evidence.strip()):
+        raise errors.UsageError("A source needs who controls it and evidence of that. Nothing was changed.")
+    if strange := set(fields) - {"country", "on_erase"}:
+        raise errors.UsageError(f"A source has no field {', '.join(sorted(strange))}. Nothing was changed.")
+    if fields.get("on_erase", "worklist") not in ON_ERASE:
+        raise errors.UsageError(f"on_erase must be one of {', '.join(ON_ERASE)}. Nothing was changed.")
+    if fields.get("country"):
+        fields["country"] = canonical(fields["country"])
+        if not fields["country"]:
+            raise errors.UsageError("The country must be an ISO 3166 code, such as GB or US-IL. Nothing was changed.")
+    try:
+        kind = openers.kind_of(given if "://" in given else place)
+    except errors.SourceGone as error:
+        raise errors.UsageError(f"{place}: {error.facts['why']}. Nothing was registered.") from None
+    file = Path(evidence).expanduser()
+    is_file = len(evidence) < 1024 and file.is_file()  # noqa: PLR2004 - no path is longer
+    record = Source(
+        id=ids.new("source"),
+        collection_id=collection.id,
+        kind=kind,
+        location=place,
+        controller=controller,
+        evidence=file.name if is_file else evidence,
+        evidence_sha256=hashlib.sha256(file.read_bytes() if is_file else evidence.encode()).hexdigest(),
+        **fields,
+    )
+    detail = {"source": record.id, "location": place, "evidence": record.evidence_sha256, "by": by}
+    public = {"collection": collection.id, "kind": kind, "on_erase": record.on_erase}
+    with database.write() as tx:
+        sources.insert(tx, record)
+        parts = ((sources.item_of(tx, record.id), detail),)
+        log.append(tx, Entry(kind="source:registered", public=public, parts=parts))
+    return record
+
+
+def _put(database: Database, record: Collection, *, by: str, new: bool) -> Collection:
+    if not record.name.strip():
+        raise errors.UsageError("A collection needs a name. Nothing was changed.")
+    if wrong := invalid(record):
+        raise errors.UsageError(f"{wrong} Nothing was changed.")
+    stated = {name: getattr(record, name) for name in PUBLIC if getattr(record, name)}
+    with database.write() as tx:
+        (collections.insert if new else collections.replace)(tx, record)
+        parts = ((collections.item_of(tx, record.id), {"name": record.name, "by": by}),)
+        kind = "collection:made" if new else "collection:changed"
+        log.append(tx, Entry(kind=kind, public={"collection": record.id, **stated}, parts=parts))
+    return record
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    allowed = set(Collection.__slots__) - {"id"}
+    if strange := set(fields) - allowed:
+        raise errors.UsageError(f"A collection has no field {', '.join(sorted(strange))}. Nothing was changed.")
+    return {name: value for name, value in fields.items() if value is not None}
