@@ -32,4 +32,4 @@ lock:
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml --all-extras --group dev -o requirements/dev.txt
 
 clean:
-	rm -rf $(VENV) demo-vault
+	rm -rf $(VENV)

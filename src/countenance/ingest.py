@@ -125,16 +125,8 @@ def add(
         scan = sources.begin_scan(tx, source.id)
         part = (sources.item_of(tx, source.id), {"source": source.id})
         log.append(tx, Entry(kind="scan:begun", public={"collection": collection.id}, parts=(part,)))
-    run = _Scan(
-        database=database,
-        collection=collection,
-        source=source,
-        scan=scan,
-        enrolled=enrolled,
-        report=report,
-        result=Added(source_id=source.id),
-        total=_count(opened),
-    )
+    result = Added(source_id=source.id)
+    run = _Scan(database, collection, source, scan, enrolled, report, result, _count(opened))
     try:
         for address, content, sha256 in run.unsettled(opened.photos(run.wanted)):
             if isinstance(content, bytes):
@@ -158,7 +150,7 @@ def add(
     return run.finish()
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class _Scan:
     """One scan under way: what was looked at and not yet committed."""
 
@@ -249,14 +241,9 @@ class _Scan:
         assert isinstance(refusal, Refusal)
         self._refuse(refusal)
         self.result.looked_at += 1
+        public = {"collection": self.collection.id, "reason": refusal.slug, "erasure": erasure}
         with self.database.write() as tx:
-            log.append(
-                tx,
-                Entry(
-                    kind="photo:refused",
-                    public={"collection": self.collection.id, "reason": refusal.slug, "erasure": erasure},
-                ),
-            )
+            log.append(tx, Entry(kind="photo:refused", public=public))
         return True
 
     def take(self, pending: _Pending) -> None:

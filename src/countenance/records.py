@@ -204,6 +204,7 @@ class Face:
     box: Box
     landmarks: Landmarks
     quality: Quality
+    crop_box: Box  # what the face's crop shows of the photo
     model: str
     expires_at: datetime  # unsearchable from then on
 
@@ -248,6 +249,7 @@ class Hit:
     added_at: datetime
     expires_at: datetime
     because: str  # why it may be shown
+    crop_box: Box  # what the crop shows of the photo
     crop: bytes = field(repr=False, default=b"")
 
 

@@ -388,7 +388,7 @@ def test_settings_that_cannot_be_are_named(run, monkeypatch):
 
 
 def test_a_source_or_picture_that_is_not_there_is_said(vault, run, tmp_path):
-    with pytest.raises(errors.SourceGone):
+    with pytest.raises(errors.UsageError, match="no such file or directory"):
         vault.create_source(tmp_path / "nowhere", collection="club", controller="c", evidence="e")
     with pytest.raises(errors.UsageError, match="Nothing is fetched from a network"):
         vault.create_source("https://example.com/photos", collection="club", controller="c", evidence="e")

@@ -36,7 +36,14 @@ def test_no_file_of_a_busy_vault_holds_an_address_name_template_crop_or_picture_
         values = [form for face in held for form in forms_of_template(faces.template(tx, face.id))]
         values += [faces.crop(tx, face.id) for face in held]
         values += [stored_photos.find(tx, face.photo_id).address.encode() for face in held]
-    values += [b"portrait.png", NAME.encode(), APPROVER.encode(), b"I agree to be found", str(photos).encode(), b"a test"]
+    values += [
+        b"portrait.png",
+        NAME.encode(),
+        APPROVER.encode(),
+        b"I agree to be found",
+        str(photos).encode(),
+        b"a test",
+    ]
     values += [STATED["notice"].encode(), *((photos / name).read_bytes() for name in ("portrait.png", "smaller.jpg"))]
     found = scan(busy.path, values)
     assert found.patterns > 40

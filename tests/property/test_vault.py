@@ -17,6 +17,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.conftest import STATED, WHY
 
 import countenance
 from countenance import ingest
@@ -25,7 +26,6 @@ from countenance.records import Admitted, Looked, PictureFacts, Quality, Seen, S
 from countenance.search import find
 from countenance.settings import Settings
 from countenance.store import faces
-from tests.conftest import STATED, WHY
 
 NAMES = ("ann", "bob", "cat")
 FACTS = PictureFacts(format="TEXT", width=9, height=9, taken_at=None, latitude=None, longitude=None, evidence=())

@@ -11,10 +11,12 @@ from countenance.cli import output
 from countenance.cli.options import Case, CollectionName, Json, Purpose, VaultPath, opened
 from countenance.search.compare import DEFAULT_FMR
 
+MEASURABLE = 1e-6  # rates below it lie beyond what was measured
+
 
 def command(  # noqa: PLR0917
-    first: Path,
-    second: Path,
+    first: Annotated[Path, typer.Argument(help="A picture.")],
+    second: Annotated[Path, typer.Argument(help="Another picture.")],
     collection: CollectionName,
     purpose: Purpose,
     case: Case,
@@ -32,6 +34,7 @@ def command(  # noqa: PLR0917
     def show() -> None:
         output.line(f"{'same person, probably' if found.same else 'not shown to be the same person'}")
         output.line(f"score {found.score:.3f}; the threshold is {found.threshold:.3f}")
-        output.line(f"of pairs of different people, {found.fmr:.2g} score as high (measured on {found.calibration})")
+        rate = f"{found.fmr:.2g}" if found.fmr >= MEASURABLE else f"fewer than {MEASURABLE:.0e}"
+        output.line(f"of pairs of different people, {rate} score as high ({found.calibration})")
 
     output.emit(found, as_json=as_json, show=show)

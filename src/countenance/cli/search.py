@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from countenance import errors
 from countenance.cli import output
 from countenance.cli.options import Case, CollectionName, Json, Purpose, VaultPath, opened
-from countenance.records import SearchResult
+from countenance.records import Hit, SearchResult
 from countenance.search.find import DEFAULT_FPIR
 from countenance.search.sheet import in_words, render
 
@@ -58,29 +59,42 @@ def command(  # noqa: PLR0917
 def _show(result: SearchResult) -> None:
     output.say(
         f"{result.gallery:,} faces searched; hits from score {result.threshold:.3f} up, so that a search for a stranger "
-        f"gives a hit in {result.fpir:.2%} of cases (measured on {result.calibration})."
+        f"gives a hit in {result.fpir:.2%} of cases ({result.calibration})."
     )
     for face in result.faces:
         if face.reasons:
             output.say(f"Face {face.number} of the probe was not searched: {' '.join(face.reasons)}")
         elif not face.hits:
             output.line(f"face {face.number}: nobody found")
+        elif sys.stdout.isatty():
+            for hit in face.hits:
+                _block(face.number, hit)
         else:
-            output.table(
-                ("score", "error rate", "photo", "box", "date", "subject", "face", "why it may be shown"),
-                [
-                    (
-                        f"{hit.score:.3f}",
-                        in_words(hit.fpir),
-                        f"{hit.source}/{hit.address}" if hit.source != "enrolment" else hit.address,
-                        f"{hit.box[2]}×{hit.box[3]}+{hit.box[0]}+{hit.box[1]}",
-                        hit.taken_at,
-                        hit.subject,
-                        hit.face_id,
-                        hit.because,
-                    )
-                    for hit in face.hits
-                ],
-                empty="",
-            )
-    output.say(f"Log entry {result.entry}. To erase what was found: countenance erase --search {result.id} --dry-run")
+            output.table((), [_cells(face.number, hit) for hit in face.hits], empty="")
+    output.say(f"Log entry {result.entry}.")
+    if result.found:
+        output.say(f"To erase what was found: countenance erase --search {result.id} --dry-run")
+
+
+def _block(number: int, hit: Hit) -> None:
+    """One hit on a terminal: lines to read."""
+    probe, score, words, photo, box, taken, subject, face, because = _cells(number, hit)
+    output.line(f"face {probe}: score {score}; {words}")
+    output.line(f"    {photo}, box {box}{f', taken {taken}' if taken else ''}{f', {subject}' if subject else ''}")
+    output.line(f"    {face}: {because}")
+    output.line("")
+
+
+def _cells(number: int, hit: Hit) -> tuple[str, ...]:
+    """One hit in a pipe: tab-separated cells."""
+    return (
+        str(number),
+        f"{hit.score:.3f}",
+        in_words(hit.fpir),
+        f"{hit.source}/{hit.address}" if hit.source != "enrolment" else hit.address,
+        f"{hit.box[2]}×{hit.box[3]}+{hit.box[0]}+{hit.box[1]}",
+        hit.taken_at or "",
+        hit.subject or "",
+        hit.face_id,
+        hit.because,
+    )

@@ -83,5 +83,6 @@ def _hit(  # noqa: PLR0917 - one argument a record
         added_at=photo.added_at,
         expires_at=face.expires_at,
         because=because(collection, face, photo, source, subject),
+        crop_box=face.crop_box,
         crop=faces.crop(tx, face.id),
     )

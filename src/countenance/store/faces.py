@@ -211,6 +211,7 @@ def link(tx: Tx, face_id: str, subject_id: str | None) -> None:
 def _record(tx: Tx, row: Row[Any]) -> Face:
     opened = tx.unseal("face", row.item, row.fields)
     box: Box = tuple(opened["box"])
+    crop_box: Box = tuple(opened["crop_box"])
     landmarks: Landmarks = tuple((x, y) for x, y in opened["landmarks"])
     return Face(
         id=row.id,
@@ -219,6 +220,7 @@ def _record(tx: Tx, row: Row[Any]) -> Face:
         subject_id=row.subject_id,
         box=box,
         landmarks=landmarks,
+        crop_box=crop_box,
         quality=Quality(**dict(zip(Quality.__slots__, opened["quality"], strict=True))),
         model=row.model,
         expires_at=datetime.fromtimestamp(row.expires_at, UTC),
