@@ -16,6 +16,7 @@ from countenance.audit import log
 from countenance.gate.admit import admit, missing
 from countenance.gate.evidence import collect
 from countenance.gate.metadata import read
+from countenance.index.exact import Exact
 from countenance.records import (
     Address,
     Admitted,
@@ -199,6 +200,26 @@ def enrol(
         public = {"collection": collection.id, "photos": len(portraits), "until": log.stamp(consent.until)}
         log.append(tx, Entry(kind="subject:enrolled", public=public, parts=tuple(parts)))
     return subject
+
+
+def link(
+    database: Database, subject: Subject, index_of: Callable[[Tx, str], Exact], *, threshold: Callable[[int], float]
+) -> int:
+    """Link the faces that a collection of mode all held before with the subject they match; returns how many."""
+    with database.write() as tx:
+        engine = index_of(tx, subject.collection_id)
+        mean = subjects.mean_template(tx, subject.id)
+        if mean is None:
+            return 0
+        found = engine.search(mean.reshape(1, -1), threshold=threshold(len(engine)), now=tx.second)
+        rows = [int(row) for row in found[0][0]]
+        free = [face for face in faces.stored(tx, row=rows, state="held") if face.subject_id is None]
+        for face in free:
+            faces.link(tx, face.id, subject.id)
+        parts = ((subjects.item_of(tx, subject.id), {"subject": subject.id}), *((f.item, {"face": f.id}) for f in free))
+        public = {"collection": subject.collection_id, "faces": len(free)}
+        log.append(tx, Entry(kind="subject:linked", public=public, parts=parts))
+    return len(free)
 
 
 def _source(tx: Tx, collection: Collection) -> Source:

@@ -458,12 +458,12 @@ def _standing(tx: Tx, source: Source, known: photos.Known) -> Literal["changed",
 
 
 def _behind(tx: Tx, source: Source, known: photos.Known) -> bool:
-    """Whether subjects were enrolled since the photo was looked at, and its faces would be kept if they are theirs."""
-    return (
-        known.state in {"held", "vanished"}
-        and known.enrolments < collections.enrolments(tx, source.collection_id)
-        and collections.find(tx, source.collection_id).mode == "enrolled"
-    )
+    """Whether faces of the photo that were discarded would be kept now: more are enrolled, or everybody's are kept."""
+    if known.state not in {"held", "vanished"}:
+        return False
+    if collections.find(tx, source.collection_id).mode == "all":
+        return known.enrolments == photos.DISCARDED
+    return known.enrolments < collections.enrolments(tx, source.collection_id)
 
 
 def _permitted(tx: Tx, source: Source) -> Collection:

@@ -14,7 +14,7 @@ from countenance.audit import log
 from countenance.gate.admit import invalid
 from countenance.gate.place import canonical
 from countenance.records import Collection, Entry, Source
-from countenance.store import collections, sources
+from countenance.store import collections, faces, photos, sources
 from countenance.store.database import Database
 
 PUBLIC = ("art6", "art9", "retention_days", "mode")  # fields that stand in the log for ever
@@ -29,7 +29,16 @@ def make_collection(database: Database, name: str, fields: dict[str, Any], *, by
 
 def change_collection(database: Database, collection: Collection, fields: dict[str, Any], *, by: str) -> Collection:
     """Store changed fields of a collection; `UsageError` as above."""
-    return _put(database, replace(collection, **_known(fields)), by=by, new=False)
+    changed = replace(collection, **_known(fields))
+    if (collection.mode, changed.mode) == ("all", "enrolled"):
+        with database.read() as tx:
+            strangers = len(faces.stored(tx, collection_id=collection.id, subject_id=None, state="held"))
+        if strangers:
+            raise errors.UsageError(
+                f"The collection holds {strangers} faces of people who are not enrolled. Nothing was changed; erase them "
+                "first, or make another collection for the people who are."
+            )
+    return _put(database, changed, by=by, new=False, look_again=changed.mode != collection.mode)
 
 
 def register_source(
@@ -80,7 +89,7 @@ def register_source(
     return record
 
 
-def _put(database: Database, record: Collection, *, by: str, new: bool) -> Collection:
+def _put(database: Database, record: Collection, *, by: str, new: bool, look_again: bool = False) -> Collection:
     if not record.name.strip():
         raise errors.UsageError("A collection needs a name. Nothing was changed.")
     if wrong := invalid(record):
@@ -88,6 +97,8 @@ def _put(database: Database, record: Collection, *, by: str, new: bool) -> Colle
     stated = {name: getattr(record, name) for name in PUBLIC if getattr(record, name)}
     with database.write() as tx:
         (collections.insert if new else collections.replace)(tx, record)
+        if look_again:
+            photos.look_again(tx, record.id)
         parts = ((collections.item_of(tx, record.id), {"name": record.name, "by": by}),)
         kind = "collection:made" if new else "collection:changed"
         log.append(tx, Entry(kind=kind, public={"collection": record.id, **stated}, parts=parts))

@@ -93,7 +93,7 @@ class Vault:
             raise errors.WrongKey
         self.database = Database(self.path / "records.db", self.keys, clock, dry_run=dry_run)
         self.clock = clock
-        self.by = getpass.getuser()
+        self.by = _user()
         self.process_id = ids.new("process")
         self._pool: Pool | None = None
         self._stop = threading.Event()
@@ -112,6 +112,9 @@ class Vault:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        if kind and self._pool:  # what is under way is dropped, not waited for
+            self._pool.__exit__(kind, error, where)
+            self._pool = None
         self.close()
 
     def close(self) -> None:
@@ -287,9 +290,12 @@ class Vault:
         enrolment.check(name, consent, self.clock())
         paths = [os.path.realpath(Path(picture).expanduser()) for picture in pictures]
         looked = enrolment.look(self.database, self.pool, chosen, paths, cache=self.settings.cache)
-        return enrolment.enrol(
+        subject = enrolment.enrol(
             self.database, chosen, name, consent, looked, transform=lambda tx: self.galleries.transform(tx, chosen.id)
         )
+        if chosen.mode == "all" and not self.database.dry_run:
+            enrolment.link(self.database, subject, self.galleries.of, threshold=_threshold)
+        return subject
 
     def subjects(self, collection: str | None = None) -> list[Subject]:
         """All enrolled subjects, or those of one collection."""
@@ -349,6 +355,7 @@ class Vault:
 
     def resume(self) -> list[Erasure]:
         """Finish erasures that a crash left unfinished, unless another process is at it."""
+        self._demand_wet()
         with self.database.read() as tx:
             unfinished = erasures.unfinished(tx)
         if not unfinished:
@@ -447,16 +454,19 @@ class Vault:
 
     def _follow(self) -> None:
         """Follow what other processes do: drop what they hid, take up their key epoch, and acknowledge it."""
+        followed, acknowledged = -1, self.keys.epoch
         while not self._stop.wait(FOLLOW_SECONDS):
-            with suppress(errors.VaultError):  # a busy or briefly unreadable database: the next round tries again
-                if self.database.generation() == self.galleries.generation:
+            with suppress(errors.CountenanceError):  # a busy or briefly unreadable vault: the next round tries again
+                if self.database.generation() == followed:
                     continue
-                renewed = self.keys.reload()
+                self.keys.reload()
                 with self.database.read() as tx:
                     generation = self.galleries.follow(tx)
-                if renewed:
+                if self.keys.epoch != acknowledged:
                     with self.database.write(quiet=True) as tx:
                         processes.follow(tx, self.process_id, self.keys.epoch, generation)
+                    acknowledged = self.keys.epoch
+                followed = generation
 
     def _source(self, name: str | os.PathLike[str], collection: str | None) -> Source:
         with self.database.read() as tx:
@@ -489,7 +499,7 @@ class Vault:
             tx,
             collection_id,
             transform=self.galleries.transform(tx, collection_id),
-            threshold=lambda size: calibration.load(MODEL).threshold(find.DEFAULT_FPIR, size),
+            threshold=_threshold,
         )
 
     def _look(self, collection: Collection, picture: Picture, purpose: str, case: str) -> Seen:
@@ -509,3 +519,15 @@ class Vault:
         if isinstance(refusal, Refusal):
             self._log_refusal(collection.id, refusal.slug)
             raise errors.Refused(refusal.sentence)
+
+
+def _threshold(gallery: int) -> float:
+    """The score from which a face is taken for a subject, among so many."""
+    return calibration.load(MODEL).threshold(find.DEFAULT_FPIR, gallery)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user number without a name
+        return f"user {os.getuid()}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.conftest import STATED
 
 from countenance import errors
 from countenance.gate.admit import admit
@@ -225,3 +226,27 @@ def test_what_was_erased_cannot_be_enrolled(filled, photos):
     (photos / "portrait.png").write_bytes(whole)
     with pytest.raises(errors.Refused, match="erased before"):
         filled.enrol("the first", [photos / "portrait.png"], collection="club", consent=AGREED)
+
+
+def test_switching_to_mode_all_makes_the_next_scan_keep_the_faces_that_were_discarded(empty, photos):
+    empty.create_collection("club", **STATED | {"mode": "enrolled"})
+    empty.create_source(photos, collection="club", controller="x", evidence="y")
+    assert empty.add(photos).faces == 0
+    empty.set_collection("club", mode="all")
+    assert empty.add(photos).faces == 3
+    assert empty.add(photos).faces == 0
+
+
+def test_switching_to_mode_enrolled_is_refused_while_strangers_faces_are_held(filled):
+    with pytest.raises(errors.UsageError, match="3 faces of people who are not enrolled"):
+        filled.set_collection("club", mode="enrolled")
+    assert filled.collection("club").mode == "all"
+
+
+def test_enrolling_in_mode_all_links_the_faces_that_are_held_already(filled, photos, portrait, tmp_path):
+    enrolment = tmp_path / "enrolment.png"
+    portrait.crop((60, 0, 400, 300)).save(enrolment)
+    filled.enrol("X", [enrolment], collection="club", consent=AGREED)
+    assert {hit.subject for hit in filled.search(photos / "portrait.png", **WHY).faces[0].hits} == {"X"}
+    assert filled.log(kind="subject:linked")[-1].public["faces"] == 3
+    assert filled.withdraw("X", collection="club").faces == 4

@@ -255,3 +255,39 @@ def test_files_at_the_source_are_cleared_once_even_if_the_step_is_done_twice(fil
 @pytest.mark.xfail(reason="exports that the vault knows of are searched with the issue on erasure", strict=True)
 def test_exports_that_the_vault_knows_of_are_searched_too(filled):
     filled.exports()
+
+
+def test_a_scope_that_the_vault_has_outgrown_since_it_was_shown_is_refused_and_nothing_is_changed(
+    filled, photos, portrait
+):
+    scope = filled.scope(source=filled.sources("club")[0].id)
+    portrait.rotate(3).save(photos / "one more.png")
+    filled.add(photos)
+    with pytest.raises(errors.UsageError, match="has changed since"):
+        filled.erase(scope)
+    assert filled.erasures() == []
+    assert filled.erase(filled.scope(source=scope.sources[0])).photos == 5
+    assert filled.sources("club") == []
+
+
+def test_another_process_acknowledges_the_new_key_epoch_before_the_erasure_is_certified(filled, reopen, photos):
+    other = reopen()
+    with filled.database.read() as tx:
+        item = faces.stored(tx)[0].item
+    found = filled.search(photos / "portrait.png", **WHY)
+    assert other.search(photos / "portrait.png", **WHY).found
+    erasure = filled.erase(filled.scope(search=found.id))
+    assert erasure.unanswered == ()
+    with pytest.raises(tree.Punctured):
+        other.keys.item_key(item)
+
+
+def test_a_process_that_does_not_answer_is_named_in_the_certificate(filled, reopen, photos, monkeypatch):
+    other = reopen()
+    other._stop.set()
+    other._follower.join()
+    monkeypatch.setattr(erase, "ANSWER_SECONDS", 0.2)
+    erasure = everything(filled, photos)
+    assert len(erasure.unanswered) == 1
+    assert erasure.unanswered[0].startswith("process ")
+    other._stop.clear()

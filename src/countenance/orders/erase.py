@@ -67,6 +67,7 @@ def plan(database: Database, scope: Scope, *, ground: str, by: str, approved_by:
         raise errors.UsageError(f"{ground} is no ground for erasure; choose one of {', '.join(GROUNDS)}.")
     erasure_id = ids.new("erasure")
     with database.write() as tx:
+        _demand_current(tx, scope)
         ledger = _ledger(tx, scope)
         salt = os.urandom(32).hex()
         listed: Any = {"erasure": erasure_id, "salt": salt, "items": [[r.kind, r.id, r.item] for r in ledger]}
@@ -287,6 +288,19 @@ def _enter(  # noqa: PLR0917
     leaf = log.leaf(tx, number)
     progress["states"].append({"state": state, "at": log.stamp(tx.now), "entry": number, "leaf": leaf_hash(leaf).hex()})
     erasures.advance(tx, erasure_id, state, progress)
+
+
+def _demand_current(tx: Tx, scope: Scope) -> None:
+    """Refuse a scope that the records have outgrown since it was shown: what was added meanwhile would be missed."""
+    held = {face.id for face in faces.stored(tx, id=list(scope.faces), state="held")}
+    now = {face.id for face in faces.stored(tx, photo_id=list(scope.photos))}
+    for subject_id in scope.subjects:
+        now |= {face.id for face in faces.stored(tx, subject_id=subject_id)}
+    listed = {photo.id for source_id in scope.sources for photo in photos.of_source(tx, source_id)}
+    if not (now <= set(scope.faces) == held and listed <= set(scope.photos) == set(photos.items(tx, scope.photos))):
+        raise errors.UsageError(
+            "The vault has changed since this scope was shown. Nothing was erased; look at it again."
+        )
 
 
 def _ledger(tx: Tx, scope: Scope) -> list[Reached]:

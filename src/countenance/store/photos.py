@@ -20,6 +20,9 @@ from countenance.store.tables import discarded, evidence, face, photo
 _KNOWN = select(photo).where(photo.c.source_id == bindparam("source"), photo.c.address_token == bindparam("token"))
 
 
+DISCARDED = -1  # instead of the count of enrolments: the photo was looked at when strangers' faces were discarded
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What the store remembers of an address."""
@@ -205,6 +208,12 @@ def fields(tx: Tx, photo_id: str) -> dict[str, Any]:
     row = tx.sql.execute(select(photo.c.item, photo.c.fields).where(photo.c.id == photo_id)).one()
     opened: dict[str, Any] = tx.unseal("photo", row.item, row.fields)
     return opened
+
+
+def look_again(tx: Tx, collection_id: str) -> None:
+    """Have the next scan look again at every held photo: from now on strangers' faces are kept."""
+    of_it = (photo.c.collection_id == collection_id) & photo.c.state.in_(["held", "vanished"])
+    tx.sql.execute(update(photo).where(of_it).values(enrolments=DISCARDED))
 
 
 def counts(tx: Tx, collection_id: str) -> dict[str, int]:
