@@ -14,7 +14,7 @@ from countenance.errors import ModelError
 
 Role = Literal["detect", "embed"]
 
-RECIPE = 1
+RECIPE = 2
 """Version of what `prepare` does to a file; part of the prepared file's name, so a new recipe makes a new file."""
 
 

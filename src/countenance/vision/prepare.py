@@ -81,7 +81,10 @@ def _dequantised(
 
 
 def _rewritten(node: Any, weights: dict[str, NDArray[Any]]) -> list[Any]:
-    """Replace PReLU(x) by a * x + (1 - a) * relu(x), each product a depthwise 1x1 convolution."""
+    """Replace PReLU(x) by a * x + (1 - a) * relu(x), each product a depthwise 1x1 convolution.
+
+    Where no slope a is above 1, (1 - a) * relu(x) is relu((1 - a) * x), and the runtime fuses the convolution with it.
+    """
     import onnx  # noqa: PLC0415
 
     slope = weights.get(node.input[1]) if node.op_type == "PRelu" else None
@@ -92,12 +95,17 @@ def _rewritten(node: Any, weights: dict[str, NDArray[Any]]) -> list[Any]:
     weights[f"{out}_below"] = slope.reshape(channels, 1, 1, 1)
     weights[f"{out}_above"] = 1 - weights[f"{out}_below"]
     shape = {"kernel_shape": [1, 1], "group": channels}
-    return [
-        onnx.helper.make_node("Relu", [node.input[0]], [f"{out}_relu"]),
-        onnx.helper.make_node("Conv", [node.input[0], f"{out}_below"], [f"{out}_a"], **shape),
-        onnx.helper.make_node("Conv", [f"{out}_relu", f"{out}_above"], [f"{out}_b"], **shape),
-        onnx.helper.make_node("Add", [f"{out}_a", f"{out}_b"], [out]),
-    ]
+    below = onnx.helper.make_node("Conv", [node.input[0], f"{out}_below"], [f"{out}_a"], **shape)
+    steps = [("Conv", [f"{out}_above"]), ("Relu", [])]
+    if (slope > 1).any():
+        steps.reverse()
+    first, second = (
+        onnx.helper.make_node(kind, [source, *weight], [target], **(shape if weight else {}))
+        for (kind, weight), source, target in zip(
+            steps, (node.input[0], f"{out}_c"), (f"{out}_c", f"{out}_b"), strict=True
+        )
+    )
+    return [below, first, second, onnx.helper.make_node("Add", [f"{out}_a", f"{out}_b"], [out])]
 
 
 def _free_batch(nodes: list[Any], weights: dict[str, NDArray[Any]]) -> None:

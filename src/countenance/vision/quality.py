@@ -50,7 +50,7 @@ def measures(face: Pixels, points: NDArray[np.float32], width: float, score: flo
     """Measure one aligned face, (112, 112, 3); landmarks, (5, 2), and box width are in pixels of the picture."""
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[FACE]
     halves = np.split(grey, 2, axis=1)
-    left, right = (np.histogram(half, bins=256, range=(0, 256))[0] / half.size for half in halves)
+    left, right = (np.bincount(half.ravel(), minlength=256) / half.size for half in halves)
     yaw, pitch, roll = angles(points)
     return Measures(
         edges=max(0.0, float(cv2.Laplacian(grey, cv2.CV_32F).var()) - ROUNDING) / max(float(grey.var()), 1.0),
