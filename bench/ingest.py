@@ -5,9 +5,10 @@
 Ours is the whole `Vault.add` of a folder: read, gate, decode, detect, embed, seal, store, log; mode `all`, two workers
 that are up already (`cold_per_s` has their start in it). The peer is `FaceDetectorYN` (score 0.8) and
 `FaceRecognizerSF` on the same weights, folded because OpenCV 5 asserts on SFace as carried: imread, longer side brought
-down to 640, every face aligned and embedded, nothing kept. It runs as one process of two threads, as two processes of
-one, and for large photos as two that let imread scale in the DCT; the best of these is the peer. Rounds alternate,
-figures are medians. Processor time is shown beside the wall clock because other work on the machine distorts it less.
+down to 640, every face aligned and embedded, nothing kept. `ratio_opencv` is to that loop as one writes it, in one
+process that OpenCV spreads over both cores; `ratio_opencv_best` is to the best that we could make of it: two processes
+of one thread, and for large photos two that let imread scale in the DCT. Rounds alternate, figures are medians.
+Processor time is shown beside the wall clock because other work on the machine distorts it less.
 `--big` puts a few of the photos on canvases of 12 megapixels, with grain so that their files are as large as a phone's.
 """
 
@@ -37,11 +38,12 @@ from countenance.vault import Vault
 from countenance.vision import models, prepare
 from portraits import BASIS, without_blas_settings
 
-PORTRAITS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos" / "congress" / "gallery"
+PORTRAITS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos" / "london"
 CORES = 2
 SIDE = 640
 CANVAS = (4000, 3000)
 GRAIN = 6.0  # standard deviation: files of 3 to 5 MB at quality 90, as phones write them
+LOOP = "OpenCV, 1 process of 2 threads"
 TICK = os.sysconf("SC_CLK_TCK")
 STATED = {
     name: getattr(BASIS, name)
@@ -210,7 +212,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     for name in ("yunet", "sface"):
         prepare.write(models.find(models.named(name)), folder / f"{name}.onnx", rewrite=False)
     peers = {
-        "OpenCV, 1 process of 2 threads": OpenCV(folder, processes=1, threads=CORES),
+        LOOP: OpenCV(folder, processes=1, threads=CORES),
         "OpenCV, 2 processes of 1 thread": OpenCV(folder, processes=CORES, threads=1),
     }
     with Image.open(paths[0]) as first:
@@ -244,10 +246,12 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         )
     best = max(peers, key=lambda name: rate[name])
     result = {
-        "ratio_opencv": round(rate["Countenance"] / rate[best], 2),
+        "ratio_opencv": round(rate["Countenance"] / rate[LOOP], 2),
+        "ratio_opencv_best": round(rate["Countenance"] / rate[best], 2),
         "ratio_processor": round(middle(best, "processor") / middle("Countenance", "processor"), 2),
         "ours_per_s": round(rate["Countenance"], 1),
-        "opencv_per_s": round(rate[best], 1),
+        "opencv_per_s": round(rate[LOOP], 1),
+        "opencv_best_per_s": round(rate[best], 1),
         "cold_per_s": round(len(paths) / cold["seconds"], 1),
         "faces_ours": int(middle("Countenance", "faces")),
         "faces_opencv": int(middle(best, "faces")),
@@ -255,9 +259,12 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "share_in_store": round(middle("Countenance", "in_store"), 3),
         "photos": len(paths),
         "megapixels": round(megapixels, 2),
-        "peer": best,
+        "best": best,
     }
-    print(f"ratio {result['ratio_opencv']} to the best of them ({best}); {result['ratio_processor']} in processor time")
+    print(
+        f"ratio {result['ratio_opencv']} to the loop; {result['ratio_opencv_best']} to the best of them ({best}), "
+        f"{result['ratio_processor']} in processor time"
+    )
     print(
         f"with the workers' start {result['cold_per_s']} photos/s; a worker's memory at most {memory:.0f} MB; "
         f"the parent is in the store for {result['share_in_store']:.0%} of the time"

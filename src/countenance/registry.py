@@ -89,6 +89,20 @@ def register_source(
     return record
 
 
+def find_source(database: Database, name: str | os.PathLike[str], collection: str | None) -> Source:
+    """The registered source with this id, or at this location (in the collection, if one is named)."""
+    with database.read() as tx:
+        if isinstance(name, str) and name.startswith("src_"):
+            return sources.find(tx, name)
+        place = os.path.realpath(Path(name).expanduser())
+        chosen = [collections.find(tx, collection)] if collection else collections.every(tx)
+        found = [source for c in chosen if (source := sources.at(tx, c.id, place))]
+    if len(found) != 1:
+        why_not = "is a source of several collections; say which" if found else "is not a registered source"
+        raise errors.UsageError(f"{place} {why_not}. Register it with `countenance source add`. Nothing was read.")
+    return found[0]
+
+
 def _put(database: Database, record: Collection, *, by: str, new: bool, look_again: bool = False) -> Collection:
     if not record.name.strip():
         raise errors.UsageError("A collection needs a name. Nothing was changed.")

@@ -29,6 +29,7 @@ from countenance.audit.check import Checked, check
 from countenance.audit.log import Line, Verified
 from countenance.gate.admit import admit_probe, missing
 from countenance.orders import erase as erasing
+from countenance.orders import files
 from countenance.orders import scope as scopes
 from countenance.records import (
     Collection,
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
     from countenance.vision.picture import Picture
 
 MODEL = "sface"
-FOLLOW_SECONDS = 0.25  # how often a process looks for what another one changed; a second is promised
 
 
 class Vault:
@@ -101,7 +101,9 @@ class Vault:
         self.database.check_format()
         with self.database.write(quiet=True) as tx:
             processes.register(tx, self.process_id, self.keys.epoch, self.galleries.follow(tx))
-        self._follower = threading.Thread(target=self._follow, name="countenance-follow", daemon=True)
+        self._follower = threading.Thread(
+            target=self.galleries.keep_up, args=(self._stop, self.process_id), name="countenance-follow", daemon=True
+        )
         self._follower.start()
         if not dry_run:
             self.resume()
@@ -186,7 +188,7 @@ class Vault:
         Can be stopped at any point and called again. Raises `Incomplete` if the collection does not state its basis.
         """
         self._demand_wet()
-        registered = self._source(source, collection)
+        registered = registry.find_source(self.database, source, collection)
         self._demand_basis(self.collection(registered.collection_id))
         with openers.open(registered.kind, registered.location) as opened:
             return ingest.add(
@@ -201,7 +203,7 @@ class Vault:
 
     def would_add(self, source: str | os.PathLike[str], *, collection: str | None = None) -> dict[str, list[str]]:
         """What a scan would look at, as addresses by kind: new, changed, again (subjects were enrolled since), unchanged."""
-        registered = self._source(source, collection)
+        registered = registry.find_source(self.database, source, collection)
         self._demand_basis(self.collection(registered.collection_id))
         found: dict[str, list[str]] = {"new": [], "changed": [], "again": [], "unchanged": []}
         with openers.open(registered.kind, registered.location) as opened, self.database.read() as tx:
@@ -383,12 +385,7 @@ class Vault:
 
     def finish_work(self, work: str) -> None:
         """Take a line off the worklist: somebody did it."""
-        with self.database.write() as tx:
-            line = next((line for line in erasures.worklist(tx) if line.id == work), None)
-            erasures.finish_work(tx, work)
-            assert line
-            public = {"erasure": line.erasure_id, "action": line.action}
-            log.append(tx, Entry(kind="work:finished", public=public))
+        files.finish(self.database, work)
 
     # Looking into it
 
@@ -451,34 +448,6 @@ class Vault:
         return erasing.carry_out(
             erasing.Run(self.database, self.galleries.of, lambda: self.pool, self.process_id, erasure_id)
         )
-
-    def _follow(self) -> None:
-        """Follow what other processes do: drop what they hid, take up their key epoch, and acknowledge it."""
-        followed, acknowledged = -1, self.keys.epoch
-        while not self._stop.wait(FOLLOW_SECONDS):
-            with suppress(errors.CountenanceError):  # a busy or briefly unreadable vault: the next round tries again
-                if self.database.generation() == followed:
-                    continue
-                self.keys.reload()
-                with self.database.read() as tx:
-                    generation = self.galleries.follow(tx)
-                if self.keys.epoch != acknowledged:
-                    with self.database.write(quiet=True) as tx:
-                        processes.follow(tx, self.process_id, self.keys.epoch, generation)
-                    acknowledged = self.keys.epoch
-                followed = generation
-
-    def _source(self, name: str | os.PathLike[str], collection: str | None) -> Source:
-        with self.database.read() as tx:
-            if isinstance(name, str) and name.startswith("src_"):
-                return sources.find(tx, name)
-            place = os.path.realpath(Path(name).expanduser())
-            chosen = [collections.find(tx, collection)] if collection else collections.every(tx)
-            found = [source for c in chosen if (source := sources.at(tx, c.id, place))]
-        if len(found) != 1:
-            why_not = "is a source of several collections; say which" if found else "is not a registered source"
-            raise errors.UsageError(f"{place} {why_not}. Register it with `countenance source add`. Nothing was read.")
-        return found[0]
 
     def _demand_basis(self, collection: Collection) -> None:
         """Refuse, and log that it was refused, unless the collection states all that it must (promise P1)."""

@@ -11,9 +11,9 @@ from PIL import ImageOps
 import countenance
 from countenance import errors, ingest
 from countenance.orders import erase
+from countenance.search.gallery import FOLLOW_SECONDS
 from countenance.store import database as store
 from countenance.store import faces, searches
-from countenance.vault import FOLLOW_SECONDS
 
 WHY = {"collection": "club", "purpose": "a test", "case": "case 1"}
 

@@ -11,7 +11,7 @@ from PIL import Image
 from countenance import errors, ids
 from countenance import sources as openers
 from countenance.audit import log
-from countenance.records import Address, Box, Source
+from countenance.records import Address, Box, Entry, Source
 from countenance.sources import Opened
 from countenance.store import erasures, faces, photos, sources
 from countenance.store.database import Database, Tx
@@ -93,6 +93,16 @@ def _redact(  # noqa: PLR0917
         rewritten = opened.replace(address, content)
     with database.write() as tx:
         photos.rewritten(tx, photo_id, rewritten, hashlib.sha256(content).digest())
+
+
+def finish(database: Database, work_id: str) -> None:
+    """Take a line off the worklist, and log that somebody did it."""
+    with database.write() as tx:
+        line = next((line for line in erasures.worklist(tx) if line.id == work_id), None)
+        erasures.finish_work(tx, work_id)
+        assert line
+        public = {"erasure": line.erasure_id, "action": line.action}
+        log.append(tx, Entry(kind="work:finished", public=public))
 
 
 def _put_on_worklist(database: Database, erasure_id: str, source: Source, path: str, action: str) -> None:

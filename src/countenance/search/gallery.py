@@ -7,18 +7,22 @@ one vault; each follows the records' generation: faces with a higher row number 
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from countenance import index
-from countenance.store import collections, faces
+from countenance.errors import CountenanceError
+from countenance.store import collections, faces, processes
 from countenance.store.database import Database, Tx
 from countenance.store.transform import orthogonal
 
 if TYPE_CHECKING:
     from countenance.index.exact import Exact
+
+FOLLOW_SECONDS = 0.25  # how often a process looks for what another one changed; a second is promised
 
 
 class Galleries:
@@ -66,6 +70,26 @@ class Galleries:
                     engine.remove(gone)
                 self.generation = generation
             return generation
+
+    def keep_up(self, stop: threading.Event, process_id: str) -> None:
+        """Follow what other processes do until stopped, in a thread of its own.
+
+        What they hid is dropped, their key epoch is taken up, and that is acknowledged.
+        """
+        keys = self.database.keys
+        followed, acknowledged = -1, keys.epoch
+        while not stop.wait(FOLLOW_SECONDS):
+            with suppress(CountenanceError):  # a busy or briefly unreadable vault: the next round tries again
+                if self.database.generation() == followed:
+                    continue
+                keys.reload()
+                with self.database.read() as tx:
+                    generation = self.follow(tx)
+                if keys.epoch != acknowledged:
+                    with self.database.write(quiet=True) as tx:
+                        processes.follow(tx, process_id, keys.epoch, generation)
+                    acknowledged = keys.epoch
+                followed = generation
 
     def close(self) -> None:
         """Zero and drop every index."""

@@ -122,6 +122,10 @@ def locked(folder: Path) -> Iterator[None]:
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except FileNotFoundError:
         raise KeysMissing(path=folder) from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DiskFull from None
+        raise
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -34,6 +34,7 @@ from countenance.vision import worker
 if TYPE_CHECKING:
     from types import TracebackType
 
+AHEAD = 4  # tasks under way per worker: enough work for 60 ms, while the caller commits what came back
 START_SECONDS = 60.0  # a worker is ready in about half a second; a loaded machine gets time
 BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -66,7 +67,7 @@ class Pool:
         self._workers, self._memory_mb, self._seconds = workers, memory_mb, seconds
         self._setup: Call = setup or (divmod, 1, 1)  # keeps the start out of the first task's time
         self._tasks: queue.SimpleQueue[tuple[Future[Any], bytes] | None] = queue.SimpleQueue()
-        self._room = threading.BoundedSemaphore(max(1, 2 * workers))
+        self._room = threading.BoundedSemaphore(max(1, AHEAD * workers))
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(workers)]
 
@@ -91,7 +92,7 @@ class Pool:
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Have a worker call `function`, a top-level function of an importable module, and return the future result.
 
-        Blocks while two tasks per worker are under way. The future raises errors of our tree only.
+        Blocks while `AHEAD` tasks per worker are under way. The future raises errors of our tree only.
         """
         future: Future[Any] = Future()
         if not self._workers:
