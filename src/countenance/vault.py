@@ -96,6 +96,7 @@ class Vault:
         self.by = _user()
         self.process_id = ids.new("process")
         self._pool: Pool | None = None
+        self._runs: dict[str, erasing.Run] = {}
         self._stop = threading.Event()
         self.galleries = Galleries(self.database, models.table()[MODEL].dimension)
         self.database.check_format()
@@ -105,8 +106,12 @@ class Vault:
             target=self.galleries.keep_up, args=(self._stop, self.process_id), name="countenance-follow", daemon=True
         )
         self._follower.start()
+        self.warning = ""  # why an unfinished erasure could not be finished at opening
         if not dry_run:
-            self.resume()
+            try:
+                self.resume()
+            except errors.CountenanceError as error:  # the vault can be used; what is in scope stays hidden
+                self.warning = f"An erasure is not finished. {error}"
 
     def __enter__(self) -> Self:
         return self
@@ -445,9 +450,11 @@ class Vault:
         return self._pool
 
     def _carry_out(self, erasure_id: str) -> Erasure:
-        return erasing.carry_out(
-            erasing.Run(self.database, self.galleries.of, lambda: self.pool, self.process_id, erasure_id)
-        )
+        """Go on with an erasure; what it must search for stays in memory until it is certified."""
+        new = erasing.Run(self.database, self.galleries.of, lambda: self.pool, self.process_id, erasure_id)
+        done = erasing.carry_out(self._runs.setdefault(erasure_id, new))
+        del self._runs[erasure_id]
+        return done
 
     def _demand_basis(self, collection: Collection) -> None:
         """Refuse, and log that it was refused, unless the collection states all that it must (promise P1)."""

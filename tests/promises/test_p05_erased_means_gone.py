@@ -72,7 +72,10 @@ def test_the_certificate_holds_for_a_stranger_and_names_what_it_does_not_cover(f
     assert "portrait" not in json.dumps(report.statement)
 
 
-def test_bytes_that_are_left_anywhere_in_the_vault_keep_the_certificate_back_until_they_are_gone(filled, photos):
+def test_bytes_that_are_left_anywhere_in_the_vault_keep_the_certificate_back_until_they_are_gone(
+    filled, photos, reopen, portrait
+):
+    portrait.save(photos.parent / "probe.png")
     left = filled.path / "export.csv"
     left.write_text("address,found\nportrait.png,yes\n")
     with pytest.raises(errors.VaultError, match=r"export\.csv"):
@@ -81,6 +84,11 @@ def test_bytes_that_are_left_anywhere_in_the_vault_keep_the_certificate_back_unt
     assert stuck.state == "purged"
     with pytest.raises(errors.NotFound):
         filled.certificate(stuck.id)
+    with pytest.raises(errors.VaultError, match=r"export\.csv"):
+        filled.resume()
+    other = reopen()
+    assert "export.csv" in other.warning
+    assert not other.search(photos.parent / "probe.png", **WHY).found
     left.unlink()
     assert [done.state for done in filled.resume()] == ["certified"]
 

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 import countenance
 from countenance import errors
+from countenance.cli import output
 from countenance.settings import Settings
 from countenance.vault import Vault
 
@@ -48,4 +49,6 @@ def opened(path: Path | None, *, dry_run: bool = False) -> Iterator[Vault]:
         settings = settings.model_copy(update={"passphrase": SecretStr(getpass("Passphrase: "))})
         vault = countenance.open(folder, settings=settings, dry_run=dry_run)
     with vault:
+        if vault.warning:
+            output.say(vault.warning)
         yield vault

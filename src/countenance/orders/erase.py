@@ -230,11 +230,17 @@ def _verify(run: Run, progress: dict[str, Any]) -> None:
         if run.database.truncate_wal():
             break
         time.sleep(0.1)
-    scan = residue.scan(run.database.path.parent, run.clear)
-    if scan.hits:
+    folder = run.database.path.parent
+    scan = residue.scan(folder, run.clear)
+    # A process that no longer knows what to look for still knows in which files it was, and what they held.
+    known = [name for name, digest in progress.get("residue", {}).items() if residue.digest(folder / name) == digest]
+    if where := sorted({*scan.where, *known}):
+        progress["residue"] = {name: residue.digest(folder / name) for name in where}
+        with run.database.write() as tx:
+            erasures.advance(tx, run.erasure_id, "purged", progress)
         raise errors.VaultError(
-            f"Bytes that must be gone are still in {', '.join(scan.where)}. The keys are destroyed and nothing is shown, "
-            "but nothing is certified. Close other programs on the vault and run `countenance erase --resume`."
+            f"Bytes that must be gone are still in {', '.join(where)}. The keys are destroyed and nothing is shown, but "
+            "nothing is certified. Remove what should not be there and run `countenance erase --resume`."
         )
     with run.database.read() as tx:
         found = _findable(run, tx, erasures.find(tx, run.erasure_id).collection_id)

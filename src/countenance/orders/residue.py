@@ -6,6 +6,7 @@ fails. The engine is Hyperscan: thousands of patterns in one pass, measured at 3
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -95,6 +96,15 @@ def scan(folder: Path, values: Iterable[bytes], *, random: Random = os.urandom) 
         control_hits=control,
         where=tuple(where),
     )
+
+
+def digest(path: Path) -> str | None:
+    """A file's SHA-256 in hexadecimal; None if it is not there."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
 
 
 def _found(engine: Any, path: Path) -> set[int]:
