@@ -70,8 +70,10 @@ def test_a_copy_of_the_records_from_before_the_erasure_cannot_be_decrypted_with_
     backup = vault_path.parent / "backup.db"
     shutil.copy(vault_path / "records.db", backup)
     erase_all(filled, photos)
-    with create_engine(f"sqlite:///{backup}").connect() as old:
+    engine = create_engine(f"sqlite:///{backup}")
+    with engine.connect() as old:
         faces = old.execute(metadata.tables["face"].select()).all()
+    engine.dispose()
     assert len(faces) == 3
     for face in faces:
         with pytest.raises(tree.Punctured):
