@@ -79,7 +79,9 @@ def play(folder: Path, own: Path | None) -> None:  # noqa: PLR0915 - a play in o
         vault.set_collection("demo", **STATED)
         add(vault, source.id)
         if own:
-            vault.set_collection("demo", notice="public-domain portrait; the others are photos of whoever runs this demo")
+            vault.set_collection(
+                "demo", notice="public-domain portrait; the others are photos of whoever runs this demo"
+            )
             mine = vault.create_source(own, collection="demo", controller="the user", evidence="given to the demo")
             add(vault, mine.id)
 
