@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
 
 from PIL import Image
@@ -28,48 +29,72 @@ def clear(database: Database, pool: Callable[[], Pool], erasure_id: str) -> dict
     """
     counts = {"deleted": 0, "redacted": 0, "worklist": 0, "failed": 0}
     with database.read() as tx:
-        whole = [r.id for r in erasures.ledger(tx, erasure_id) if r.kind == "photo"]
-        in_scope = {r.id for r in erasures.ledger(tx, erasure_id) if r.kind == "face"}
-        partly = sorted({f.photo_id for f in faces.stored(tx, id=list(in_scope))} - set(whole))
+        ledger = erasures.ledger(tx, erasure_id)
+        whole = {r.id for r in ledger if r.kind == "photo"}
+        in_scope = {r.id for r in ledger if r.kind == "face"}
+        partly = sorted({f.photo_id for f in faces.stored(tx, id=list(in_scope))} - whole)
         by_source: dict[str, list[str]] = {}
-        for photo_id in [*whole, *partly]:
+        for photo_id in [*sorted(whole), *partly]:
             by_source.setdefault(photos.find(tx, photo_id).source_id, []).append(photo_id)
         listed = [(sources.find(tx, source_id), photo_ids) for source_id, photo_ids in by_source.items()]
     for source, photo_ids in listed:
-        for photo_id in photo_ids:
-            done = _photo(database, pool, erasure_id, source, photo_id, whole=photo_id in whole)
-            counts[done] += 1
-            if done == "failed":
-                counts["worklist"] += 1
+        by_hand = []
+        with _writable(source) as opened:
+            for photo_id in photo_ids:
+                done, todo = _photo(database, pool, opened, source, photo_id, whole=photo_id in whole)
+                if done:
+                    counts[done] += 1
+                if todo:
+                    counts["worklist"] += 1
+                    by_hand.append(todo)
+        _put_on_worklist(database, erasure_id, source, by_hand)
     for photo_id in partly:
         _neighbours(database, pool, erasure_id, photo_id, in_scope)
     return counts
 
 
+@contextmanager
+def _writable(source: Source) -> Iterator[Opened | None]:
+    """The source, open; None where we may not write, or cannot reach it."""
+    opened: Opened | None = None
+    if source.on_erase != "worklist" and source.kind != "enrolment":
+        with suppress(errors.SourceError, errors.UsageError):
+            opened = openers.open(source.kind, source.location)
+    try:
+        yield opened if opened and opened.writable else None
+    finally:
+        if opened:
+            opened.close()
+
+
 def _photo(
-    database: Database, pool: Callable[[], Pool], erasure_id: str, source: Source, photo_id: str, *, whole: bool
-) -> str:
-    """Do what the source says for one photo and return which count it belongs to."""
+    database: Database,
+    pool: Callable[[], Pool],
+    opened: Opened | None,
+    source: Source,
+    photo_id: str,
+    *,
+    whole: bool,
+) -> tuple[str | None, tuple[str, str] | None]:
+    """Do what the source says for one photo: which count it belongs to, and what is left to do by hand, if anything."""
     with database.read() as tx:
         address = photos.address_of(tx, photo_id)
-        boxes = [
-            tuple(faces.fields(tx, face.id)["box"]) for face in faces.stored(tx, photo_id=photo_id, state="stopped")
-        ]
+        stopped = faces.stored(tx, photo_id=photo_id, state="stopped")
+        boxes = [tuple(faces.fields(tx, face.id)["box"]) for face in stopped]
     action = "delete" if whole and source.on_erase != "redact" else "redact"
-    done = "worklist"
-    if source.on_erase != "worklist" and source.kind != "enrolment":
-        try:
-            with openers.open(source.kind, source.location) as opened:
-                if opened.writable and action == "delete":
-                    if not opened.erase_file(address):
-                        return "deleted"  # otherwise the content has other names, which a person must find
-                elif opened.writable and boxes:  # where no face is known, a person must say what to redact
-                    _redact(database, pool, opened, photo_id, address, boxes)
-                    return "redacted"
-        except (errors.BadImage, errors.SourceError, errors.UsageError, errors.DiskFull):
-            done = "failed"
-    _put_on_worklist(database, erasure_id, source, address.path, action)
-    return done
+    by_hand = (address.path, action)
+    if opened is None:
+        return None, by_hand
+    try:
+        if action == "delete":
+            # Where the content has other names (hard links), a person must find them.
+            return (None, by_hand) if opened.erase_file(address) else ("deleted", None)
+        if boxes:  # where no face is known, a person must say what to redact
+            _redact(database, pool, opened, photo_id, address, boxes)
+            return "redacted", None
+    except (errors.BadImage, errors.SourceError, errors.UsageError, errors.DiskFull):
+        return "failed", by_hand
+    return None, by_hand
 
 
 def _redact(  # noqa: PLR0917
@@ -105,19 +130,21 @@ def finish(database: Database, work_id: str) -> None:
         log.append(tx, Entry(kind="work:finished", public=public))
 
 
-def _put_on_worklist(database: Database, erasure_id: str, source: Source, path: str, action: str) -> None:
+def _put_on_worklist(database: Database, erasure_id: str, source: Source, by_hand: list[tuple[str, str]]) -> None:
+    """Add what is left to do at a source, each (address, action) once."""
     with database.write() as tx:
-        work = Work(
-            id=ids.new("work"),
-            erasure_id=erasure_id,
-            source_id=source.id,
-            action=action,
-            address=path,
-            location=source.location,
-        )
-        known = {(line.source_id, line.address, line.action) for line in erasures.worklist(tx, erasure_id)}
-        if (work.source_id, work.address, work.action) not in known:
-            erasures.add_work(tx, work)
+        known = {(w.address, w.action) for w in erasures.worklist(tx, erasure_id) if w.source_id == source.id}
+        for path, action in by_hand:
+            if (path, action) not in known:
+                work = Work(
+                    id=ids.new("work"),
+                    erasure_id=erasure_id,
+                    source_id=source.id,
+                    action=action,
+                    address=path,
+                    location=source.location,
+                )
+                erasures.add_work(tx, work)
 
 
 def _neighbours(
@@ -128,7 +155,7 @@ def _neighbours(
     Its old crop showed a part of the other face; a backup could open that with the old key, so the old key goes too.
     """
     with database.read() as tx:
-        erased = [_box(tx, face_id) for face_id in in_scope if _in_photo(tx, face_id, photo_id)]
+        erased = [_box(tx, face.id) for face in faces.stored(tx, photo_id=photo_id) if face.id in in_scope]
         done = {r.id for r in erasures.ledger(tx, erasure_id) if r.kind == "resealed"}
         beside = [
             (face.id, faces.fields(tx, face.id)["crop_box"], faces.crop(tx, face.id))
@@ -156,10 +183,6 @@ def _neighbours(
 def _box(tx: Tx, face_id: str) -> Box:
     left, top, width, height = faces.fields(tx, face_id)["box"]
     return left, top, width, height
-
-
-def _in_photo(tx: Tx, face_id: str, photo_id: str) -> bool:
-    return any(face.photo_id == photo_id for face in faces.stored(tx, id=face_id))
 
 
 def _inside(boxes: list[Box], frame: Box) -> Iterator[Box]:

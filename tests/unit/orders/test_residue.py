@@ -46,3 +46,13 @@ def test_a_template_is_found_as_float32_float16_and_int8(form, tmp_path):
     template /= np.linalg.norm(template)
     (tmp_path / "file").write_bytes(b"x" * 17 + forms_of_template(template)[form] + b"y" * 9)
     assert scan(tmp_path, forms_of_template(template)).hits == 1
+
+
+def test_many_values_are_looked_for_in_several_passes_each_with_its_canary(tmp_path, monkeypatch):
+    monkeypatch.setattr(residue, "SHARD", 2)
+    values = [bytes([n]) * 40 for n in range(7)]
+    (tmp_path / "first").write_bytes(values[0])
+    (tmp_path / "last").write_bytes(b"...." + values[6])
+    found = scan(tmp_path, values)
+    assert found.where == ("first", "last")
+    assert (found.patterns, found.control_hits) == (7, 4)
