@@ -46,7 +46,7 @@ from countenance.records import (
     Source,
     Subject,
 )
-from countenance.search import calibration, compare, find
+from countenance.search import compare, find
 from countenance.search.gallery import Galleries
 from countenance.search.why import Why, why
 from countenance.settings import Settings
@@ -62,8 +62,6 @@ from countenance.vision.pool import Pool
 
 if TYPE_CHECKING:
     from countenance.vision.picture import Picture
-
-MODEL = "sface"
 
 
 class Vault:
@@ -98,7 +96,7 @@ class Vault:
         self._pool: Pool | None = None
         self._runs: dict[str, erasing.Run] = {}
         self._stop = threading.Event()
-        self.galleries = Galleries(self.database, models.table()[MODEL].dimension)
+        self.galleries = Galleries(self.database, models.table()[examine.MODEL].dimension)
         self.database.check_format()
         with self.database.write(quiet=True) as tx:
             processes.register(tx, self.process_id, self.keys.epoch, self.galleries.follow(tx))
@@ -301,7 +299,7 @@ class Vault:
             self.database, chosen, name, consent, looked, transform=lambda tx: self.galleries.transform(tx, chosen.id)
         )
         if chosen.mode == "all" and not self.database.dry_run:
-            enrolment.link(self.database, subject, self.galleries.of, threshold=_threshold)
+            enrolment.link(self.database, subject, self.galleries.of, threshold=find.subject_threshold)
         return subject
 
     def subjects(self, collection: str | None = None) -> list[Subject]:
@@ -475,7 +473,7 @@ class Vault:
             tx,
             collection_id,
             transform=self.galleries.transform(tx, collection_id),
-            threshold=_threshold,
+            threshold=find.subject_threshold,
         )
 
     def _look(self, collection: Collection, picture: Picture, purpose: str, case: str) -> Seen:
@@ -495,11 +493,6 @@ class Vault:
         if isinstance(refusal, Refusal):
             self._log_refusal(collection.id, refusal.slug)
             raise errors.Refused(refusal.sentence)
-
-
-def _threshold(gallery: int) -> float:
-    """The score from which a face is taken for a subject, among so many."""
-    return calibration.load(MODEL).threshold(find.DEFAULT_FPIR, gallery)
 
 
 def _user() -> str:

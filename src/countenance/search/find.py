@@ -30,9 +30,14 @@ from countenance.search.gallery import Galleries
 from countenance.search.release import release
 from countenance.store import collections, faces, searches, subjects
 from countenance.store.database import Database, Tx
-from countenance.vision.examine import examine
+from countenance.vision.examine import MODEL, examine
 
 DEFAULT_FPIR = 0.01
+
+
+def subject_threshold(subjects_enrolled: int) -> float:
+    """The score from which a face is taken for one of so many subjects."""
+    return calibration.load(MODEL).threshold(DEFAULT_FPIR, subjects_enrolled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +118,7 @@ def find(
     database: Database, galleries: Galleries, question: Question, probes: Sequence[Probe], *, keep_days: int
 ) -> SearchResult:
     """Search a collection's gallery with each probe, exactly, and log the search with what it showed."""
-    model = "sface"
-    table = calibration.load(model)
+    table = calibration.load(MODEL)
     with database.read() as tx:
         galleries.of(tx, question.collection_id)  # a first search builds the index; writers need not wait for that
     with database.write() as tx:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from countenance.errors import ModelError
+from countenance.vision import prepare
+from countenance.vision.prepare import digest, digest_path
 
 Role = Literal["detect", "embed"]
 
@@ -92,8 +93,6 @@ def prepared(model: Model, folder: Path) -> Path:
     """
     path = prepared_path(model, folder)
     if not _intact(path):
-        from countenance.vision import prepare  # noqa: PLC0415  (onnx is slow to import and needed once per machine)
-
         source = find(model)
         try:
             prepare.write(source, path)
@@ -108,17 +107,6 @@ def prepared(model: Model, folder: Path) -> Path:
 def status(folder: Path) -> list[Status]:
     """Return one line per model: found or not, prepared in `folder` or not. Makes nothing."""
     return [_status(model, folder) for model in table().values()]
-
-
-def digest(path: Path) -> str:
-    """Return the file's sha256 in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def digest_path(path: Path) -> Path:
-    """Return where the prepared file's own sha256 is kept."""
-    return path.with_name(path.name + ".sha256")
 
 
 def _intact(path: Path) -> bool:
