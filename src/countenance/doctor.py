@@ -88,8 +88,16 @@ def _package(name: str) -> Finding:
 
 
 def _runtime() -> Finding:
+    """What the models run on: the one provider that sessions are opened with, whatever else the runtime could do."""
     try:
-        runtime = importlib.import_module("onnxruntime")
+        there = importlib.import_module("onnxruntime").get_available_providers()
     except ImportError:
-        return Finding(what="inference", found="onnxruntime does not load", ok=False, advice="pip install onnxruntime")
-    return Finding(what="inference", found=f"onnxruntime on {', '.join(runtime.get_available_providers())}", ok=True)
+        there = []
+    return Finding(
+        what="inference",
+        found=f"onnxruntime, {models.PROVIDER}"
+        if models.PROVIDER in there
+        else f"onnxruntime does not load with {models.PROVIDER}",
+        ok=models.PROVIDER in there,
+        advice="pip install onnxruntime",
+    )

@@ -15,6 +15,9 @@ from countenance.vision.prepare import digest, digest_path
 
 Role = Literal["detect", "embed"]
 
+PROVIDER = "CPUExecutionProvider"
+"""What onnxruntime runs the models on, and nothing else that it could."""
+
 RECIPE = 2
 """Version of what `prepare` does to a file; part of the prepared file's name, so a new recipe makes a new file."""
 

@@ -26,4 +26,4 @@ def opened(name: str, folder: Path) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     ort.disable_telemetry_events()
     path = models.prepared(models.named(name), folder)
-    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(path, options, providers=[models.PROVIDER])
