@@ -281,9 +281,7 @@ def test_a_person_without_a_terminal_must_say_yes_before_anything_is_erased(fact
 
 
 @pytest.mark.parametrize(("answer", "erased"), [("yes\n", True), ("no\n", False), ("", False)])
-def test_on_a_terminal_the_question_is_asked_on_stderr(  # noqa: PLR0917
-    facts, filled, run, monkeypatch, answer, erased
-):
+def test_on_a_terminal_the_question_is_asked_on_stderr(facts, filled, run, monkeypatch, answer, erased):
     class Terminal:
         isatty = staticmethod(lambda: True)
         readline = staticmethod(lambda: answer)

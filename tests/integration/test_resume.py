@@ -53,7 +53,7 @@ def statements(start, photos, tmp_path) -> int:
     return int(note.read_text())
 
 
-def test_an_add_killed_anywhere_and_run_again_holds_what_an_undisturbed_one_holds(  # noqa: PLR0917
+def test_an_add_killed_anywhere_and_run_again_holds_what_an_undisturbed_one_holds(
     vault, reopen, bad, start, tmp_path, held
 ):
     source = vault.sources()[0].id

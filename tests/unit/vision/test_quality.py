@@ -82,7 +82,7 @@ def test_light_from_one_side_lowers_illumination():
     st.floats(-180, 180),
     st.floats(0, 1),
 )
-def test_every_measure_is_a_whole_number_from_0_to_100(  # noqa: PLR0917
+def test_every_measure_is_a_whole_number_from_0_to_100(
     grey: int, width: float, yaw: float, pitch: float, roll: float, score: float
 ):
     face = np.full((112, 112, 3), grey, np.uint8)
