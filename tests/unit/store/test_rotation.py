@@ -155,7 +155,7 @@ def test_keys_whose_creation_was_stopped_are_missing_or_whole_and_never_half(tmp
                     Keys.open(folder)
 
 
-@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("at", [0, 1, 2, 3])  # the lock; making, writing and syncing the new state
 def test_a_full_disk_says_so_and_leaves_the_folder_as_it_was(start, monkeypatch, at: int) -> None:
     folder, passphrase, *_ = start
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
