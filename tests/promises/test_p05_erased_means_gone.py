@@ -18,6 +18,18 @@ from countenance.store import photos as stored
 from countenance.store.tables import metadata
 
 
+@pytest.fixture
+def group(empty, tmp_path, pair):
+    """A folder with one group photo, and the source that it is: added, and redacted on erasure."""
+    folder = tmp_path / "groups"
+    folder.mkdir()
+    pair.save(folder / "pair.png")
+    empty.create_collection("club", **STATED)
+    source = empty.create_source(folder, collection="club", controller="us", evidence="ours", on_erase="redact")
+    empty.add(source.id)
+    return folder, source
+
+
 def everything(vault, photos):
     """Erase all that a search with the portrait finds."""
     found = vault.search(photos / "portrait.png", **WHY)
@@ -99,13 +111,8 @@ def test_a_byte_scan_that_cannot_find_its_canary_fails(filled, photos, monkeypat
         everything(filled, photos)
 
 
-def test_erasing_one_face_of_a_group_photo_redacts_it_at_the_source_and_keeps_the_other(empty, tmp_path, pair, photos):
-    folder = tmp_path / "groups"
-    folder.mkdir()
-    pair.save(folder / "pair.png")
-    empty.create_collection("club", **STATED)
-    source = empty.create_source(folder, collection="club", controller="us", evidence="ours", on_erase="redact")
-    empty.add(source.id)
+def test_erasing_one_face_of_a_group_photo_redacts_it_at_the_source_and_keeps_the_other(empty, group):
+    folder, source = group
     with empty.database.read() as tx:
         first, second = faces.stored(tx, state="held")
         left, top, width, height = faces.fields(tx, first.id)["box"]
@@ -182,16 +189,9 @@ def test_a_file_that_has_another_name_elsewhere_is_deleted_here_and_goes_on_the_
     assert [line.address for line in filled.worklist()] == ["portrait.png"]
 
 
-def test_a_redaction_that_was_cut_short_after_the_file_was_written_is_not_done_twice(
-    empty, tmp_path, pair, monkeypatch
-):
+def test_a_redaction_that_was_cut_short_after_the_file_was_written_is_not_done_twice(empty, group, monkeypatch):
 
-    folder = tmp_path / "groups"
-    folder.mkdir()
-    pair.save(folder / "pair.png")
-    empty.create_collection("club", **STATED)
-    source = empty.create_source(folder, collection="club", controller="us", evidence="ours", on_erase="redact")
-    empty.add(source.id)
+    folder, _ = group
     with empty.database.read() as tx:
         first, _ = faces.stored(tx, state="held")
     monkeypatch.setattr(stored, "rewritten", _stop)
