@@ -14,6 +14,7 @@
     │   ├── VaultMissing
     │   ├── VaultExists
     │   ├── VaultNewer
+    │   ├── VaultOlder
     │   ├── VaultDamaged
     │   └── VaultBusy
     ├── SourceError           a source cannot be read
@@ -122,6 +123,12 @@ class VaultNewer(VaultError):
     """This vault has format {found}; this version of Countenance knows formats up to {known}. Nothing was changed; install a newer version."""  # noqa: E501
 
     slug, status, exit_code = "vault-newer", 409, 1
+
+
+class VaultOlder(VaultError):
+    """This vault has format {found}, from before the first release. Nothing was changed; make a new vault and add its sources again."""  # noqa: E501
+
+    slug, status, exit_code = "vault-older", 409, 1
 
 
 class VaultDamaged(VaultError):

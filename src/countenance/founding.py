@@ -46,18 +46,20 @@ def create(path: str | os.PathLike[str], *, passphrase: str | None = None) -> No
 
 
 def about(folder: Path) -> dict[str, Any]:
-    """What `vault.toml` says: format, public key, name. Raises `VaultMissing`, `VaultNewer`, `VaultDamaged`."""
+    """What `vault.toml` says: format, public key, name. Raises `VaultMissing`, `VaultNewer`, `VaultOlder`, `VaultDamaged`."""
     file = folder / "vault.toml"
     if not file.is_file():
         raise errors.VaultMissing(path=folder)
     try:
         said = tomllib.loads(file.read_text("utf-8"))
-        newer = said["format"] > FORMAT  # what else stands in it then is not ours to judge
-        _ = newer or said["public_key"] + ""
+        other = said["format"] - FORMAT  # what else stands in it then is not ours to judge
+        _ = other or said["public_key"] + ""
     except (ValueError, KeyError, TypeError):
         raise errors.VaultDamaged(what="vault.toml cannot be read") from None
-    if newer:
+    if other > 0:
         raise errors.VaultNewer(found=said["format"], known=FORMAT)
+    if other < 0:
+        raise errors.VaultOlder(found=said["format"])
     if not (folder / "records.db").is_file():
         raise errors.VaultDamaged(what="records.db is missing")
     return said

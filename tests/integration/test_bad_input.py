@@ -317,10 +317,11 @@ def test_a_wrong_passphrase_exits_5_and_the_right_one_opens(tmp_path, run, monke
     [
         ("", errors.VaultDamaged),
         ("\0\0\0\0", errors.VaultDamaged),
-        ("format = 1\n", errors.VaultDamaged),
+        ("format = 2\n", errors.VaultDamaged),
         ('format = "one"\npublic_key = "00"\n', errors.VaultDamaged),
-        ('format = 1\npublic_key = "00"\n', errors.WrongKey),
-        ("format = 2\n", errors.VaultNewer),
+        ('format = 2\npublic_key = "00"\n', errors.WrongKey),
+        ("format = 3\n", errors.VaultNewer),
+        ("format = 1\n", errors.VaultOlder),
         ('format = 99\n[keys]\nnew = "table"\n', errors.VaultNewer),
     ],
 )

@@ -50,7 +50,7 @@ OPTIONAL_STATES = ("approved", "frozen")  # only where the collection or the sco
 KINDS = ("photos", "faces", "subjects", "sources", "resealed")  # resealed: neighbours that stay, under a new key
 SAID = {  # `commitment` is the scope's
     "planned": ("commitment", "ground", "reason"),
-    "verified": ("counts", "keys", "processes", "scan", "scope", "search", "source"),
+    "verified": ("counts", "keys", "processes", "scan", "scope", "search", "source", "suppressed"),
 }
 MEDIUM = {
     "A": "the hardware or service that held the key destroyed it",
@@ -84,11 +84,20 @@ SCHEMA: dict[str, Any] = {
     "states": [{"state": _SLUG, "at": _TIME, "entry": _COUNT, "leaf": _HEX}],
     "keys": {"method": _TEXT, "provider": _TEXT, "medium": re.compile("[ABC]"), "medium_note": _TEXT}
     | {"epoch_before": _COUNT, "epoch_after": _COUNT}
-    | {"state_before": _HEX, "state_after": _HEX},  # hashes of the sealed key state
+    | {"state_before": _HEX, "state_after": _HEX}  # hashes of the sealed key state
+    | {"replicas": _COUNT},  # live copies of the key state that hold the new epoch and no older one
     "counts": (_SLUG, _COUNT),  # what was removed, by layer
-    "scan": {"files": _SOME, "bytes": _SOME, "patterns": _COUNT, "hits": _NONE, "control_hits": _SOME},
+    "scan": {
+        "files": _SOME,
+        "bytes": _SOME,
+        "patterns": _COUNT,
+        "hits": _NONE,
+        "control_hits": _SOME,
+        "places": [_SLUG],
+    },
     "search": {"probes": _COUNT, "hits": _NONE},
     "source": {"deleted": _COUNT, "redacted": _COUNT, "worklist": _COUNT, "failed": _COUNT},
+    "suppressed": (_SLUG, _COUNT),  # tokens by which what was erased is kept out, by kind
     "processes": {"acknowledged": _COUNT, "unanswered": [_TEXT]},
     "not_covered": [_TEXT],
     "software": _TEXT,
@@ -430,10 +439,12 @@ def plain(said: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "method", f"{keys['method']}; {keys['provider']}; epoch {keys['epoch_before']} to {keys['epoch_after']}"
     yield "medium", f"class {keys['medium']}: {MEDIUM[keys['medium']]} ({keys['medium_note']})"
     yield "removed", _listed(said["counts"])
-    looked = f"{scan['files']} files of {scan['bytes']} bytes, for {scan['patterns']} patterns: nothing left"
+    yield "replicas", f"{keys['replicas']} live copies of the keys took the new epoch before the old one was destroyed"
+    looked = f"{', '.join(scan['places'])}: {scan['files']} files of {scan['bytes']} bytes, for {scan['patterns']} patterns: nothing left"
     yield "byte scan", f"{looked}; {scan['control_hits']} that had to be found were found"
     yield "search", f"with {said['search']['probes']} of the erased templates: nothing found"
     yield "at the source", _listed(said["source"])
+    yield "kept out", f"tokens of {_listed(said['suppressed']) or 'nothing'}"
     silent = ", ".join(processes["unanswered"]) or "none"
     yield "processes", f"{processes['acknowledged']} took the new keys; did not answer: {silent}"
     yield from (("NOT covered", text) for text in said["not_covered"])

@@ -46,6 +46,7 @@ def build(tx: Tx, erasure_id: str, progress: dict[str, Any], reason: str) -> byt
             "scan": progress["scan"],
             "search": progress["search"],
             "source": progress["source"],
+            "suppressed": progress["suppressed"],
             "processes": progress["processes"],
             "not_covered": [*NOT_COVERED, *progress.get("limits", [])],
             "software": f"countenance {metadata.version('countenance')}",

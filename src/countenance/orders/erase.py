@@ -111,7 +111,7 @@ def summary(stored: erasures.Stored) -> Erasure:
         faces=scope.get("faces", 0),
         subjects=scope.get("subjects", 0),
         files=progress.get("source", {}),
-        scan=progress.get("scan", {}),
+        scan={name: n for name, n in progress.get("scan", {}).items() if name != "places"},
         unanswered=tuple(progress.get("processes", {}).get("unanswered", ())),
     )
 
@@ -143,6 +143,7 @@ def _stop(run: Run, progress: dict[str, Any]) -> None:
                 token = suppressions.address(tx, location, photo.address)
                 suppressions.add(tx, token, "address", run.erasure_id)
                 photos.renew(tx, photo_id, state="stopped")
+        progress["suppressed"] = suppressions.counts(tx, run.erasure_id)
         _enter(tx, run.erasure_id, "stopped", progress, {"items": len(ledger)})
 
 
@@ -176,6 +177,7 @@ def _destroy_keys(run: Run, progress: dict[str, Any]) -> None:
             "epoch_after": keys.epoch,
             "state_before": progress["state"],
             "state_after": keys.state_hash,
+            "replicas": 0,
         }
         tokens = [hashlib.sha256(f"{progress['salt']} {item}".encode()).digest() for item in items]
         count = _by_kind(ledger)
@@ -247,11 +249,12 @@ def _verify(run: Run, progress: dict[str, Any]) -> None:
     if found:
         raise errors.VaultError(f"A search still finds {found} erased faces. Nothing is certified.")
     progress["scan"] = {name: getattr(scan, name) for name in ("files", "bytes", "patterns", "hits", "control_hits")}
+    progress["scan"]["places"] = ["vault"]
     progress["search"] = {"probes": len(run.templates), "hits": found}
     if not run.templates and progress["scope"]["faces"]:
         progress["limits"] = [CUT_SHORT]
     with run.database.write() as tx:
-        names = ("counts", "keys", "processes", "scan", "scope", "search", "source")
+        names = ("counts", "keys", "processes", "scan", "scope", "search", "source", "suppressed")
         _enter(tx, run.erasure_id, "verified", progress, {name: progress[name] for name in names})
 
 

@@ -86,18 +86,24 @@ class Database:
                         next_item=1,
                         log_size=0,
                         log_frontier=b"",
+                        log_at="",
                         checkpoint="",
+                        cosigned="",
+                        epoch=self.keys.epoch,
+                        restored=0,
                     )
                 )
 
     def check_format(self) -> None:
-        """Raise `VaultNewer` or `VaultDamaged` unless this version can work with the tables."""
+        """Raise `VaultNewer`, `VaultOlder` or `VaultDamaged` unless this version can work with the tables."""
         with self.read() as tx:
             found = tx.sql.execute(select(tables.vault.c.format)).scalar_one_or_none()
         if found is None:
             raise errors.VaultDamaged(what="records.db has no vault row")
         if found > tables.FORMAT:
             raise errors.VaultNewer(found=found, known=tables.FORMAT)
+        if found < tables.FORMAT:
+            raise errors.VaultOlder(found=found)
 
     @contextmanager
     def read(self) -> Iterator[Tx]:

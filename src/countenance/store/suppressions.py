@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from countenance.store.database import Tx
@@ -33,3 +33,9 @@ def by(tx: Tx, *tokens: bytes) -> str | None:
     """The erasure that suppressed one of these tokens, or None."""
     found = (tx.sql.execute(_BY, {"token": token}).scalar() for token in tokens)
     return next((str(erasure_id) for erasure_id in found if erasure_id), None)
+
+
+def counts(tx: Tx, erasure_id: str) -> dict[str, int]:
+    """How many tokens an erasure left, by kind."""
+    query = select(suppression.c.kind, func.count().label("n")).where(suppression.c.erasure_id == erasure_id)
+    return {row.kind: row.n for row in tx.sql.execute(query.group_by(suppression.c.kind))}

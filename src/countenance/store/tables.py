@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-FORMAT = 1
+FORMAT = 2
 
 metadata = MetaData()
 
@@ -51,7 +51,11 @@ vault = Table(
     Column("next_item", Integer, nullable=False),  # 40 bits, never reused
     Column("log_size", Integer, nullable=False),
     Column("log_frontier", LargeBinary, nullable=False),
+    Column("log_at", Text, nullable=False),  # time of the last line: the log's time never goes back
     Column("checkpoint", Text, nullable=False),
+    Column("cosigned", Text, nullable=False),  # the last checkpoint that witnesses signed too, or nothing
+    Column("epoch", Integer, nullable=False),  # the key epoch that these records are in step with
+    Column("restored", Integer, nullable=False),  # how many times they came back from a backup
 )
 
 collection = _table(
