@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check lock bench clean
+.PHONY: setup demo test test-crash check lock bench clean
 
 setup: $(READY)
 
@@ -21,6 +21,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest
+
+# Every fault point in every way, many more power cuts, every mutant.
+test-crash: $(READY)
+	COUNTENANCE_CRASH=all $(BIN)/pytest tests/crash
 
 check: $(READY)
 	$(BIN)/ruff check .

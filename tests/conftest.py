@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -16,6 +17,8 @@ from countenance.vault import Vault
 from countenance.vision import examine
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos"
+
+TALLY: Counter[str] = Counter()  # what was counted, for the end of pytest's summary
 
 STATED = {
     "purpose": "testing",
@@ -45,6 +48,20 @@ class Clock:
 
 
 @pytest.fixture(scope="session")
+def tally() -> Counter[str]:
+    """Counts that the summary shows, such as `tally["tamperings caught"] += 1`; every name begins at 0."""
+    return TALLY
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print each count on a line of its own."""
+    if TALLY:
+        terminalreporter.section("counts")
+    for name, count in sorted(TALLY.items()):
+        terminalreporter.write_line(f"{name}: {count:,}")
+
+
+@pytest.fixture(scope="session")
 def shared_photos() -> Path:
     """The larger photo set beside the project, where it is there."""
     if not PHOTOS.is_dir():
@@ -57,6 +74,14 @@ def portrait() -> Image.Image:
     """The public-domain portrait that comes with scikit-image, 512 × 512."""
     with resources.as_file(resources.files("skimage").joinpath("data", "astronaut.png")) as file:
         return Image.open(file).convert("RGB")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Erasures search the temporary folder: one of the tests' own, since pytest keeps its photos in the system's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COUNTENANCE_TEMPORARY", str(tmp_path_factory.mktemp("temporary")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from typing import Any
 import typer
 
 import countenance
-from countenance import errors, records, vault
+from countenance import errors, records, restore, vault
 from countenance.cli.main import app
 from countenance.settings import FILE, Settings
 
@@ -129,6 +129,7 @@ def python() -> Iterator[str]:
     )
     for function in (countenance.create, countenance.open):
         yield from _callable(f"countenance.{function.__name__}", function)
+    yield from _callable("countenance.restore.restore", restore.restore)
     yield from _callable("countenance.Vault", vault.Vault)
     for name, verb in _verbs():
         yield from _callable(f"Vault.{name}", verb)

@@ -41,11 +41,13 @@ socket.socket = Offline
 def play(page: str, folder: Path) -> str:
     """Return the page with every block's real output under it; `folder` is empty."""
     (folder / "site").mkdir()
+    (folder / "temporary").mkdir()
     (folder / "site" / "sitecustomize.py").write_text(OFFLINE)
     here = folder / "here"
     here.mkdir()
     environment = {
         "COUNTENANCE_CACHE": str(Settings().cache),
+        "COUNTENANCE_TEMPORARY": str(folder / "temporary"),  # not what others left on this machine
         "COUNTENANCE_WORKERS": "1",  # half the start-up of two, which matters where a page starts a dozen commands
         "HOME": str(folder),
         "LANG": "C.UTF-8",
@@ -70,7 +72,8 @@ def play(page: str, folder: Path) -> str:
             printed = _printed(shell, language, ID.sub(lambda found: real.get(found[0], found[0]), code))
             printed = MACHINE.sub("", printed.replace(str(here), HOME))
             for said, is_now in zip(ID.findall(before or ""), ID.findall(printed), strict=False):
-                real.setdefault(said, is_now)
+                if said[:4] == is_now[:4]:  # the same kind of id: output that has changed does not line up
+                    real.setdefault(said, is_now)
             said_by_now = {now: said for said, now in real.items()}
             printed = ID.sub(lambda found: said_by_now.get(found[0], found[0]), printed)
             return f"```{language}\n{code}```\n" + (f"\n```text\n{printed}```\n" if printed else "")

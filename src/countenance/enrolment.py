@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from countenance import errors, ids
 from countenance.audit import log
-from countenance.gate.admit import admit, missing
+from countenance.gate.admit import admit, erased_before, missing
 from countenance.gate.evidence import collect
+from countenance.gate.keep import KEPT_OUT
 from countenance.gate.metadata import read
+from countenance.gate.reach import ordered, stopped
+from countenance.gate.same import odd_one
 from countenance.index.exact import Exact
 from countenance.records import (
     Address,
@@ -30,8 +33,9 @@ from countenance.records import (
     Source,
     Subject,
 )
-from countenance.store import collections, faces, photos, sources, subjects, suppressions
+from countenance.store import collections, faces, orders, photos, sources, subjects, suppressions
 from countenance.store.database import Database, Tx
+from countenance.store.wishes import KeptOut
 from countenance.vision.examine import examine
 from countenance.vision.picture import content_of
 from countenance.vision.pool import Pool
@@ -39,12 +43,6 @@ from countenance.vision.pool import Pool
 KIND = "enrolment"
 ADVISED = 2  # photos: on news photographs the mean of two misses 1.4 % where one misses 6.9 %
 WEAK = 50  # of 100: a quality below it is said at enrolment
-SAME_PERSON = 0.40
-"""Cosine below which two enrolment photos are taken to show two people.
-
-Measured with SFace: of 268 pairs of portraits of one person the lowest scores 0.485 (108 of one session: 0.785); of pairs of
-different people 0.2 % among 103 from one studio and 0.03 % among 1,457 in official portraits score higher.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +83,7 @@ def look(
         if any(sha256 == portrait.sha256 for portrait in portraits):
             raise errors.UsageError("The same photo was given twice. Nobody was enrolled.")
         with database.read() as tx:
-            suppressed_by = suppressions.by(tx, suppressions.content(tx, sha256))
+            suppressed_by = suppressions.reached(tx, suppressions.content(tx, sha256))
         refused = admit(collection, b"", suppressed_by=suppressed_by, now=database.clock())
         if isinstance(refused, Refusal):
             raise errors.Refused(refused.sentence)
@@ -93,6 +91,9 @@ def look(
         seen = looked.outcome
         if isinstance(seen, Refusal):
             raise errors.Refused(seen.sentence)
+        with database.read() as tx:
+            if same_picture := suppressions.like(tx, seen.imprints):
+                raise errors.Refused(erased_before(same_picture).sentence)
         if len(seen.faces) != 1:
             raise errors.NoFace(
                 f"{path} shows {len(seen.faces) or 'no'} faces; an enrolment photo shows exactly one. Nobody was enrolled."
@@ -103,10 +104,10 @@ def look(
         address = Address(path=path, size=stat.st_size, modified_ns=stat.st_mtime_ns)
         portraits.append(Portrait(path=path, address=address, sha256=sha256, looked=looked, seen=seen))
     templates = np.stack([portrait.seen.faces[0].template for portrait in portraits])  # type: ignore[misc]
-    scores = templates @ templates.T
-    if scores.min() < SAME_PERSON:
-        odd = portraits[int(scores.sum(axis=0).argmin())]
-        raise errors.UsageError(f"{odd.path} seems to show somebody else than another photo. Nobody was enrolled.")
+    if (odd := odd_one(templates)) is not None:
+        raise errors.UsageError(
+            f"{portraits[odd].path} seems to show somebody else than another photo. Nobody was enrolled."
+        )
     return portraits
 
 
@@ -126,6 +127,7 @@ def enrol(
     portraits: Sequence[Portrait],
     *,
     transform: Callable[[Tx], NDArray[np.float32]],
+    kept_out: Callable[[Tx], KeptOut],
 ) -> Subject:
     """Store the subject, the consent and one template a photo, in one transaction."""
     subject = Subject(
@@ -139,14 +141,19 @@ def enrol(
     with database.write() as tx:
         if gaps := missing(collections.find(tx, collection.id)):  # another process may have changed it meanwhile
             raise errors.Incomplete(name=collection.name, missing="; ".join(gaps))
+        out = kept_out(tx)
+        if any(out.matches(portrait.seen.faces[0].template) for portrait in portraits):
+            raise errors.Refused(f"{KEPT_OUT.sentence} Nobody was enrolled.")
+        out.clear()
         item = subjects.insert(tx, subject)
         source = _source(tx, collection)
         expires_at = min(tx.now + timedelta(days=collection.retention_days or 0), consent.until)
         matrix = transform(tx)
-        parts = [(item, {"subject": subject.id})]
+        parts, in_force = [(item, {"subject": subject.id})], orders.in_force(tx)
         for portrait in portraits:
-            if suppressed_by := suppressions.by(tx, suppressions.content(tx, portrait.sha256)):
-                raise errors.Refused(f"{portrait.path} was erased meanwhile ({suppressed_by}). Nobody was enrolled.")
+            by_content = suppressions.reached(tx, suppressions.content(tx, portrait.sha256))
+            if meanwhile := by_content or suppressions.like(tx, portrait.seen.imprints):
+                raise errors.Refused(f"{portrait.path}: {erased_before(meanwhile).sentence} Nobody was enrolled.")
             if photos.known(tx, source.id, portrait.address):
                 raise errors.UsageError(f"{portrait.path} is an enrolment photo already. Nobody was enrolled.")
             photo = Photo(
@@ -165,6 +172,9 @@ def enrol(
                 faces=1,
             )
             facts = portrait.looked.facts
+            binding = ordered(in_force, collection, source, photo.evidence, facts.taken_at, tx.now, {subject.id})
+            if binding:
+                raise errors.Refused(f"{portrait.path}: {stopped(binding.order).sentence} Nobody was enrolled.")
             photo_item = photos.put(
                 tx,
                 photo,
@@ -176,6 +186,7 @@ def enrol(
                 extra={
                     "size": portrait.address.size,
                     "modified_ns": portrait.address.modified_ns,
+                    "imprint": portrait.seen.imprint,
                     "latitude": facts.latitude,
                     "longitude": facts.longitude,
                 },

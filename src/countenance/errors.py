@@ -16,7 +16,12 @@
     │   ├── VaultNewer
     │   ├── VaultOlder
     │   ├── VaultDamaged
-    │   └── VaultBusy
+    │   ├── VaultBusy
+    │   ├── RecordsOld
+    │   ├── KeysOld
+    │   ├── LedgerBroken
+    │   ├── ReplicaUnreachable
+    │   └── BackupDamaged
     ├── SourceError           a source cannot be read
     │   ├── SourceGone
     │   └── AddressUnreadable
@@ -24,6 +29,7 @@
     ├── NoFace                the picture shows no usable face
     ├── ModelError            a face model is missing or not what it claims
     ├── DiskFull              nothing more can be written
+    ├── WitnessError          a witness of the log cannot be asked
     ├── Partly                done, but not for everything
     ├── Interrupted           stopped by the user
     └── ProofFailed           a signature, hash or proof does not hold
@@ -143,6 +149,36 @@ class VaultBusy(VaultError):
     slug, status, exit_code = "vault-busy", 503, 1
 
 
+class RecordsOld(VaultError):
+    """The records are of key epoch {found}, the keys of epoch {now}: records.db was put back from an old copy, and holds what was erased since. Nothing is shown of it and nothing was changed. `countenance restore` brings it to today."""  # noqa: E501
+
+    slug, status, exit_code = "records-old", 409, 1
+
+
+class KeysOld(VaultError):
+    """The keys in {path} are older than the records or than a replica: they were put back from an old copy, and would open what was erased since. Nothing was changed. Put a live replica of the keys there, and destroy the old copy."""  # noqa: E501
+
+    slug, status, exit_code = "keys-old", 409, 1
+
+
+class LedgerBroken(VaultError):
+    """The erasure ledger of these keys is not whole from epoch {first} to {last}: what was erased since the backup cannot be told. Nothing was restored. Use a replica of the keys whose ledger is whole, or a later backup."""  # noqa: E501
+
+    slug, status, exit_code = "ledger-broken", 409, 1
+
+
+class ReplicaUnreachable(VaultError):
+    """The replica of the keys in {path} cannot be brought along: {why}. No erasure is finished as long as it could hold old keys; what is in scope stays hidden. Bring it back and run `countenance erase --resume`, or take it off the list with `countenance keys replicate --remove`."""  # noqa: E501
+
+    slug, status, exit_code = "replica-unreachable", 503, 1
+
+
+class BackupDamaged(VaultError):
+    """The backup cannot be used: {what}. Nothing was restored. Take another one with --at, or another copy of the backup."""
+
+    slug, status, exit_code = "backup-damaged", 409, 1
+
+
 class SourceError(CountenanceError):
     """{message}"""  # noqa: D415
 
@@ -203,6 +239,12 @@ class DiskFull(CountenanceError):
     """The disk is full. What was added before is kept and whole; free some space and run the same command again."""
 
     slug, status, exit_code = "disk-full", 507, 1
+
+
+class WitnessError(CountenanceError):
+    """The witness gave no cosignature: {why}. The log is as it was; put this right or try again later."""
+
+    slug, status, exit_code = "witness", 502, 1
 
 
 class Partly(CountenanceError):

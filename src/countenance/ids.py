@@ -16,7 +16,10 @@ KINDS = {
     "subject": "sub",
     "search": "sea",
     "erasure": "era",
+    "order": "ord",
+    "wish": "wis",
     "work": "wrk",
+    "export": "exp",
     "process": "prc",
 }
 

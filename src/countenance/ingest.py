@@ -15,19 +15,23 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from countenance import errors, ids
 from countenance.audit import log
-from countenance.gate.admit import admit, missing
+from countenance.gate.admit import admit, erased_before, missing
 from countenance.gate.evidence import collect
-from countenance.gate.keep import keep
+from countenance.gate.keep import KEPT_OUT, keep
 from countenance.gate.metadata import read
+from countenance.gate.reach import ordered, stopped
+from countenance.gate.same import same_face
 from countenance.records import (
     Address,
     Admitted,
     Collection,
     Entry,
+    ErasedBefore,
+    InForce,
     Looked,
     Photo,
     Refusal,
@@ -36,9 +40,10 @@ from countenance.records import (
     Source,
 )
 from countenance.sources import Content, Opened
-from countenance.store import collections, faces, photos, sources, suppressions
+from countenance.store import collections, faces, orders, photos, sources, suppressions
 from countenance.store.database import Database, Tx
 from countenance.store.subjects import Enrolled
+from countenance.store.wishes import KeptOut
 from countenance.vision.examine import examine
 from countenance.vision.pool import Pool
 
@@ -47,7 +52,6 @@ BATCH_SECONDS = 1.0
 WINDOW = 64  # photos submitted and not yet taken: keeps the workers busy while a transaction commits
 AHEAD_SECONDS = 0.005  # reading one photo between two waits for a worker, with cold caches, costs twice as much
 UNSEEN = ("unreadable", "mount")  # what a listing left out and may still be there
-SAME_FACE = 0.5  # intersection over union above which two boxes in one photo are the same face
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,19 +87,28 @@ class Added:
     skipped: dict[str, int] = field(default_factory=dict)  # files left out, by a key of sources.SKIPPED
     faces: int = 0  # templates kept
     discarded: int = 0  # faces seen and discarded in memory
+    kept_out: int = 0  # faces discarded at the person's own wish
     refused: dict[str, int] = field(default_factory=dict)  # photos not held, by slug
     sentences: dict[str, str] = field(default_factory=dict)  # slug -> sentence
     not_embedded: dict[str, int] = field(default_factory=dict)  # faces without template, by sentence
 
 
 def look(  # noqa: PLR0917 - a worker is called by position
-    content: bytes, collection: Collection, country: str | None, address: str, now: datetime, cache: Path
+    content: bytes,
+    collection: Collection,
+    source: Source,
+    address: str,
+    now: datetime,
+    cache: Path,
+    in_force: tuple[InForce, ...],
 ) -> Looked:
     """Look at one photo, in a worker: its metadata, the gate's decision, its faces."""
     facts = read(content)
-    admitted = admit(collection, content, suppressed_by=None, now=now)
+    evidence = collect(facts, source.country, address)
+    binding = ordered(in_force, collection, source, evidence, facts.taken_at, now)
+    admitted = admit(collection, content, suppressed_by=None, now=now, ordered=binding)
     outcome = examine(admitted, cache=cache) if isinstance(admitted, Admitted) else admitted
-    return Looked(facts=facts, evidence=collect(facts, country, address), outcome=outcome)
+    return Looked(facts=facts, evidence=evidence, outcome=outcome)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +125,7 @@ def add(
     *,
     source: Source,
     enrolled: Callable[[Tx], Enrolled],
+    kept_out: Callable[[Tx], KeptOut],
     cache: Path,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> Added:
@@ -123,14 +137,17 @@ def add(
     with database.write() as tx:
         collection = _permitted(tx, source)
         scan = sources.begin_scan(tx, source.id)
+        in_force = orders.in_force(tx)
         part = (sources.item_of(tx, source.id), {"source": source.id})
         log.append(tx, Entry(kind="scan:begun", public={"collection": collection.id}, parts=(part,)))
     result = Added(source_id=source.id)
-    run = _Scan(database, collection, source, scan, enrolled, report, result, _count(opened))
+    run = _Scan(database, collection, source, scan, enrolled, kept_out, report, result, _count(opened), in_force)
     try:
         for address, content, sha256 in run.unsettled(opened.photos(run.wanted)):
             if isinstance(content, bytes):
-                future = pool.submit(look, content, collection, source.country, address.path, database.clock(), cache)
+                future = pool.submit(
+                    look, content, collection, source, address.path, database.clock(), cache, run.orders
+                )
             else:
                 future = Future()
                 future.set_exception(content)
@@ -159,13 +176,16 @@ class _Scan:
     source: Source
     scan: int
     enrolled: Callable[[Tx], Enrolled]
+    wishes: Callable[[Tx], KeptOut]
     report: Callable[[Progress], None]
     result: Added
     total: int
+    orders: tuple[InForce, ...]  # in force, as of the transaction under way
     pending: deque[_Pending] = field(default_factory=deque)
     batch: list[tuple[_Pending, Looked | Exception]] = field(default_factory=list)
     met: list[str] = field(default_factory=list)
     enrolments: int = 0  # of the collection, as of the transaction under way
+    kept_out: KeptOut | None = None  # in force, as of the transaction under way
     entries: list[Entry] = field(default_factory=list)  # of that transaction: its lines get one signature together
     began: float = field(default_factory=time.monotonic)
     since: float = field(default_factory=time.monotonic)  # the last commit
@@ -188,7 +208,7 @@ class _Scan:
         """Whether a photo must be read: it is new, changed, or subjects were enrolled since it was looked at."""
         with self.database.read() as tx:
             known = photos.known(tx, self.source.id, address)
-            if known is None or _standing(tx, self.source, known) != "unchanged":
+            if known is None or photos.how(tx, self.source, known) != "unchanged":
                 return True
         if known.state == "stopped":
             return False
@@ -225,7 +245,7 @@ class _Scan:
             erasure = self._suppressed_by(tx, address, sha256)
             known = photos.known(tx, self.source.id, address)
             same = known is not None and known.content == photos.content_token(tx, sha256)
-            again = known is not None and _behind(tx, self.source, known)
+            again = known is not None and photos.behind(tx, self.source, known)
         if known and same and (erasure or not again):  # if erased: a group photo that stays for the others
             if not known.unchanged:
                 with self.database.write() as tx:
@@ -237,13 +257,9 @@ class _Scan:
             return True
         if erasure is None:
             return False
-        refusal = admit(self.collection, b"", suppressed_by=erasure, now=self.database.clock())
-        assert isinstance(refusal, Refusal)
-        self._refuse(refusal)
         self.result.looked_at += 1
-        public = {"collection": self.collection.id, "reason": refusal.slug, "erasure": erasure}
         with self.database.write() as tx:
-            log.append(tx, Entry(kind="photo:refused", public=public))
+            log.append(tx, self._refuse_erased(erasure))
         return True
 
     def take(self, pending: _Pending) -> None:
@@ -266,8 +282,11 @@ class _Scan:
                 photos.met(tx, self.met, self.scan)
                 self.enrolments = collections.enrolments(tx, self.collection.id)
                 enrolled, self.entries = self.enrolled(tx), []
+                self.kept_out = self.wishes(tx)
+                self.orders = orders.in_force(tx)
                 for pending, outcome in self.batch:
                     self._store(tx, enrolled, pending, outcome)
+                self.kept_out.clear()
                 log.extend(tx, self.entries)
         self.batch, self.met, self.since = [], [], time.monotonic()
 
@@ -289,6 +308,7 @@ class _Scan:
                         "unchanged": self.result.unchanged,
                         "vanished": self.result.vanished,
                         "refused": sum(self.result.refused.values()),
+                        "kept-out": self.result.kept_out,
                     },
                     parts=((sources.item_of(tx, self.source.id), {"source": self.source.id}),),
                 ),
@@ -302,13 +322,17 @@ class _Scan:
             self._refuse(Refusal(slug="unreadable", sentence=str(outcome)))
             self._log_refused("unreadable")
             return
-        erasure = self._suppressed_by(tx, pending.address, pending.sha256)
-        if erasure or (known and known.state == "stopped"):  # erased while it was being looked at
-            refusal = admit(self.collection, b"", suppressed_by=erasure or "under way", now=tx.now)
-            assert isinstance(refusal, Refusal)
-            self._refuse(refusal)
+        same = bool(known and (known.unchanged or known.content == photos.content_token(tx, pending.sha256)))
+        if erasure := self._erased(tx, pending, outcome, same=same):
+            self.entries.append(self._refuse_erased(erasure))
             return
-        same = known and (known.unchanged or known.content == photos.content_token(tx, pending.sha256))
+        if known and known.state == "stopped":  # while it was being looked at
+            self.result.unchanged += 1
+            return
+        if self._ordered(tx, enrolled, pending, outcome):
+            if known and not same:
+                photos.discard(tx, known.id)  # its file was replaced by one that an order keeps out
+            return
         if known and same and known.state != "refused" and isinstance(outcome, Looked):
             if not known.unchanged:
                 photos.rewritten(tx, known.id, pending.address, pending.sha256)
@@ -319,6 +343,30 @@ class _Scan:
             photos.discard(tx, known.id)
             self.entries.append(Entry(kind="photo:replaced", public={"collection": self.collection.id}))
         self._put(tx, enrolled, pending, outcome)
+
+    def _erased(self, tx: Tx, pending: _Pending, outcome: Looked | Exception, *, same: bool) -> ErasedBefore | None:
+        """The erasure that reached this photo, be it while it was being looked at; the same picture counts if it is new."""
+        if erasure := self._suppressed_by(tx, pending.address, pending.sha256):
+            return erasure
+        if same or not (isinstance(outcome, Looked) and isinstance(outcome.outcome, Seen)):
+            return None  # a group photo that stays for the others
+        return suppressions.like(tx, outcome.outcome.imprints)
+
+    def _ordered(self, tx: Tx, enrolled: Enrolled, pending: _Pending, outcome: Looked | Exception) -> bool:
+        """Whether an order keeps the photo out; then it is counted and logged, and nothing of it is stored."""
+        looked = outcome if isinstance(outcome, Looked) else None
+        evidence = looked.evidence if looked else collect(None, self.source.country, pending.address.path)
+        shown = looked.outcome.faces if looked and isinstance(looked.outcome, Seen) else ()
+        subjects = enrolled.matched(face.template for face in shown)
+        taken_at = looked.facts.taken_at if looked else None
+        found = ordered(self.orders, self.collection, self.source, evidence, taken_at, tx.now, subjects)
+        refusal = stopped(found.order) if found else _refusal(outcome)
+        if refusal is None or refusal.slug != "order":
+            return False
+        self._refuse(refusal)
+        public = {"collection": self.collection.id, "reason": refusal.slug, "order": found.id if found else "lifted"}
+        self.entries.append(Entry(kind="photo:refused", public=public))
+        return True
 
     def _put(self, tx: Tx, enrolled: Enrolled, pending: _Pending, outcome: Looked | Exception) -> None:
         looked = outcome if isinstance(outcome, Looked) else None
@@ -343,6 +391,8 @@ class _Scan:
         extra: dict[str, Any] = {"size": pending.address.size, "modified_ns": pending.address.modified_ns}
         if looked:
             extra |= {"latitude": looked.facts.latitude, "longitude": looked.facts.longitude}
+        if seen:
+            extra["imprint"] = seen.imprint
         item = photos.put(
             tx,
             photo,
@@ -378,7 +428,7 @@ class _Scan:
         """A photo in which a subject enrolled since may appear: keep the faces that now match, and no face twice."""
         photo = photos.find(tx, known.id)
         held = [face.box for face in faces.of_photo(tx, known.id)]
-        new = tuple(face for face in seen.faces if not any(_overlap(face.box, box) > SAME_FACE for box in held))
+        new = tuple(face for face in seen.faces if not any(same_face(face.box, box) for box in held))
         kept = self._keep(tx, enrolled, known.id, photo.expires_at, new, seen.model)
         photos.met(tx, [known.id], self.scan)
         photos.renew(tx, known.id, enrolments=self.enrolments)
@@ -403,9 +453,12 @@ class _Scan:
             template = None if face.template is None else face.template @ enrolled.transform
             subject = None if template is None else enrolled.match(template)
             consent = None if subject is None else enrolled.consents[subject]
-            until = keep(self.collection, face, consent=consent, photo_expires_at=expires_at, now=tx.now)
+            out = self.kept_out is not None and self.kept_out.matches(face.template)
+            until = keep(self.collection, face, kept_out=out, consent=consent, photo_expires_at=expires_at, now=tx.now)
             if isinstance(until, Refusal):
-                if face.template is None:
+                if until is KEPT_OUT:
+                    self.result.kept_out += 1
+                elif face.template is None:
                     for reason in face.reasons:
                         self.result.not_embedded[reason] = self.result.not_embedded.get(reason, 0) + 1
                 else:
@@ -429,10 +482,22 @@ class _Scan:
             parts.append((item, {"face": face_id}))
         return parts
 
-    def _suppressed_by(self, tx: Tx, address: Address, sha256: bytes) -> str | None:
-        return suppressions.by(
+    def _suppressed_by(self, tx: Tx, address: Address, sha256: bytes) -> ErasedBefore | None:
+        return suppressions.reached(
             tx, suppressions.content(tx, sha256), suppressions.address(tx, self.source.location, address.path)
         )
+
+    def _refuse_erased(self, erasure: ErasedBefore) -> Entry:
+        """Count a photo that was erased before, of which nothing is stored, and return the line for the log."""
+        refusal = erased_before(erasure)
+        self._refuse(refusal)
+        public = {
+            "collection": self.collection.id,
+            "reason": refusal.slug,
+            "erasure": erasure.erasure_id,
+            "by": erasure.by,
+        }
+        return Entry(kind="photo:refused", public=public)
 
     def _refuse(self, refusal: Refusal) -> None:
         self.result.refused[refusal.slug] = self.result.refused.get(refusal.slug, 0) + 1
@@ -441,29 +506,6 @@ class _Scan:
     def _log_refused(self, slug: str, parts: tuple[tuple[int, dict[str, str]], ...] = ()) -> None:
         public = {"collection": self.collection.id, "reason": slug}
         self.entries.append(Entry(kind="photo:refused", public=public, parts=parts))
-
-
-def standing(tx: Tx, source: Source, address: Address) -> Literal["new", "changed", "again", "unchanged"]:
-    """How an address stands to what is stored; "again": subjects were enrolled since it was looked at."""
-    known = photos.known(tx, source.id, address)
-    return _standing(tx, source, known) if known else "new"
-
-
-def _standing(tx: Tx, source: Source, known: photos.Known) -> Literal["changed", "again", "unchanged"]:
-    if known.state == "stopped":
-        return "unchanged"
-    if not known.unchanged:
-        return "changed"
-    return "again" if _behind(tx, source, known) else "unchanged"
-
-
-def _behind(tx: Tx, source: Source, known: photos.Known) -> bool:
-    """Whether faces of the photo that were discarded would be kept now: more are enrolled, or everybody's are kept."""
-    if known.state not in {"held", "vanished"}:
-        return False
-    if collections.find(tx, source.collection_id).mode == "all":
-        return known.enrolments == photos.DISCARDED
-    return known.enrolments < collections.enrolments(tx, source.collection_id)
 
 
 def _permitted(tx: Tx, source: Source) -> Collection:
@@ -490,11 +532,3 @@ def _count(opened: Opened) -> int:
         for _ in opened.list():
             count += 1
     return count
-
-
-def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
-    """Intersection over union of two boxes."""
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    shared = max(0, width) * max(0, height)
-    return shared / (a[2] * a[3] + b[2] * b[3] - shared) if shared else 0.0

@@ -6,7 +6,7 @@ Words are those of ISO/IEC 2382-37 (biometrics) and the GDPR. `docs/terms.md` li
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -62,6 +62,7 @@ class Collection:
     retention_days: int | None = None
     mode: Mode = "enrolled"
     justification: str | None = None  # needed by mode "all"
+    two_person: bool = False  # an order that reaches it needs the approval of two people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,14 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ErasedBefore:
+    """That an erasure reached a photo before, and how it was recognised."""
+
+    erasure_id: str
+    by: Literal["content", "address", "picture"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """The gate's no: a slug for machines and a sentence for people."""
 
@@ -163,6 +172,12 @@ class Seen:
     height: int
     faces: tuple[SeenFace, ...]
     model: str  # name in vision/models.toml
+    imprints: tuple[bytes, ...] = field(repr=False, default=())  # of `vision.imprint`; none of a picture too plain
+
+    @property
+    def imprint(self) -> str | None:
+        """The imprint that is kept with the photo, in hexadecimal."""
+        return self.imprints[0].hex() if self.imprints else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +244,16 @@ class Subject:
     consent: Consent
     faces: int  # enrolment photos held
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A person's own wish to be kept out of the vault: no face that matches is kept while it is in force."""
+
+    id: str
+    consent: Consent  # who signed what, from when and until when
+    photos: int  # from how many their template was made; none of them is kept
+    model: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,7 +328,7 @@ class Scope:
     """Exactly what an erasure reaches, computed and frozen. Only `orders.scope` makes one."""
 
     collection_id: str
-    reason: str  # what was asked for: photo, face, subject, source, search
+    reason: str  # what was asked for: photo, face, subject, source, search, order
     photos: tuple[str, ...]  # ids: the whole photo goes, with every face in it
     faces: tuple[str, ...]  # ids: every face that goes; those of no whole photo leave a photo that stays for the others
     subjects: tuple[str, ...]
@@ -328,7 +353,7 @@ class Erasure:
 
     id: str
     collection_id: str
-    state: str  # planned, approved, frozen, stopped, keys-destroyed, purged, verified, certified
+    state: str  # planned, approved, frozen, stopped, keys-destroyed, purged, verified, certified; replayed by a restore
     reason: str
     photos: int
     faces: int
@@ -345,3 +370,63 @@ class Entry:
     kind: str  # noun:verb
     public: dict[str, Any]  # JSON; ids of collections, counts, country codes, dates, slugs; nothing personal
     parts: tuple[tuple[int, dict[str, Any]], ...] = ()  # (item whose key seals it, JSON detail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderScope:
+    """What an order reaches, as a predicate over evidence and records: see `gate.reach`. Empty means no such criterion."""
+
+    territories: tuple[str, ...] = ()  # ISO 3166-1 alpha-2, or ISO 3166-2 as in US-IL
+    unknown: Literal["include", "exclude", "review"] = "include"  # what has no evidence, or too coarse
+    collections: tuple[str, ...] = ()  # ids
+    sources: tuple[str, ...] = ()  # ids
+    subjects: tuple[str, ...] = ()  # ids
+    purposes: tuple[str, ...] = ()
+    added_from: date | None = None
+    added_until: date | None = None  # that day included
+    taken_from: date | None = None
+    taken_until: date | None = None
+    everything: bool = False  # said outright, since an empty scope is refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Whom an order forbids to serve. A search whose origin is not known counts as from there."""
+
+    territories: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Penalty:
+    """Money that an authority asks: once, or for each day after the deadline."""
+
+    currency: str  # ISO 4217
+    amount: int  # whole units
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An instruction of a regulator, a court or the operator."""
+
+    authority: str
+    country: str  # of the authority
+    reference: str
+    issued: date
+    measures: tuple[Literal["stop", "erase", "answer-first", "refuse-service"], ...]
+    scope: OrderScope
+    service: Service = Service()
+    cease_from: date | None = None
+    delete_by: date | None = None
+    fine: Penalty | None = None
+    daily: Penalty | None = None  # for each day that deletion is late
+    note: str = ""
+    unconfirmed: tuple[str, ...] = ()  # fields that a draft guessed: none may be left when it is approved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """An order that stops its scope until it is lifted."""
+
+    id: str
+    order: Order

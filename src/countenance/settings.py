@@ -6,6 +6,7 @@ Each can be set as `COUNTENANCE_<NAME>` in the environment, or as a line of `~/.
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -26,6 +27,11 @@ class Settings(BaseSettings):
         HOME / ".cache/countenance",
         description="Folder of the prepared models. Holds nothing personal.",
     )
+    temporary: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()),
+        description="Folder of temporary files. An erasure searches what this user has written there since the vault was "
+        "made. Countenance itself writes none.",
+    )
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=0,
@@ -33,6 +39,14 @@ class Settings(BaseSettings):
     )
     worker_memory_mb: int = Field(3000, ge=500, description="Memory that one worker process may use, in megabytes.")
     worker_seconds: float = Field(60, gt=0, description="Time that one photo may take, in seconds.")
+    origin: str | None = Field(
+        None,
+        description="Where the searches come from that this installation answers: a country such as GB, or a part of one. "
+        "An order that refuses service to a territory refuses searches whose origin is in it or not known.",
+    )
+    tenant: str | None = Field(
+        None, description="For whom this installation searches. An order can refuse service to a tenant."
+    )
     search_days: int = Field(30, ge=1, description="Days for which a search's hits can be erased by its id.")
 
     @classmethod

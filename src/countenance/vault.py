@@ -22,14 +22,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from countenance import enrolment, errors, founding, ids, ingest, registry
+from countenance import backup, custody, enrolment, errors, founding, ids, ingest, registry
 from countenance import sources as openers
-from countenance.audit import log
+from countenance import wish as wishing
+from countenance.audit import log, verify
 from countenance.audit.check import Checked, check
+from countenance.audit.checkpoint import parse_cosigner
+from countenance.audit.cosign import Cosigned, cosign
 from countenance.audit.log import Line, Verified
+from countenance.audit.tiles import Published, publish
 from countenance.gate.admit import admit_probe, missing
+from countenance.orders import carry_out as carrying
 from countenance.orders import erase as erasing
-from countenance.orders import files
+from countenance.orders import exports as exporting
+from countenance.orders import exposed, issue, proof, samples, survey, view, worklist
 from countenance.orders import scope as scopes
 from countenance.records import (
     Collection,
@@ -37,6 +43,7 @@ from countenance.records import (
     Consent,
     Entry,
     Erasure,
+    Evidence,
     Photo,
     Reach,
     Refusal,
@@ -45,17 +52,35 @@ from countenance.records import (
     Seen,
     Source,
     Subject,
+    Wish,
 )
-from countenance.search import compare, find
+from countenance.search import compare, find, ordered
 from countenance.search.gallery import Galleries
+from countenance.search.question import DEFAULT_FPIR, Question
+from countenance.search.sheet import render
 from countenance.search.why import Why, why
 from countenance.settings import Settings
-from countenance.store import collections, entries, erasures, photos, processes, sources, subjects
+from countenance.store import (
+    collections,
+    entries,
+    erasures,
+    exports,
+    photos,
+    processes,
+    snapshot,
+    sources,
+    standing,
+    subjects,
+    wishes,
+)
+from countenance.store import orders as stored_orders
 from countenance.store.database import Database, Tx
 from countenance.store.erasures import Work
+from countenance.store.exports import Export
 from countenance.store.keys import Keys
 from countenance.store.lock import held
 from countenance.store.subjects import Enrolled
+from countenance.store.wishes import KeptOut
 from countenance.vision import examine, models
 from countenance.vision.picture import content_of
 from countenance.vision.pool import Pool
@@ -98,13 +123,20 @@ class Vault:
         self._stop = threading.Event()
         self.galleries = Galleries(self.database, models.table()[examine.MODEL].dimension)
         self.database.check_format()
+        custody.demand_in_step(self.database)
+        snapshot.tidy(self.path)
         with self.database.write(quiet=True) as tx:
             processes.register(tx, self.process_id, self.keys.epoch, self.galleries.follow(tx))
         self._follower = threading.Thread(
             target=self.galleries.keep_up, args=(self._stop, self.process_id), name="countenance-follow", daemon=True
         )
+        self.warning = ""  # why an unfinished erasure could not be finished at opening, or a replica not brought along
+        if not dry_run:
+            try:
+                self.keys.align()
+            except errors.ReplicaUnreachable as error:
+                self.warning = str(error)
         self._follower.start()
-        self.warning = ""  # why an unfinished erasure could not be finished at opening
         if not dry_run:
             try:
                 self.resume()
@@ -200,6 +232,7 @@ class Vault:
                 opened,
                 source=registered,
                 enrolled=lambda tx: self._enrolled(tx, registered.collection_id),
+                kept_out=_kept_out,
                 cache=self.settings.cache,
                 report=report,
             )
@@ -211,17 +244,28 @@ class Vault:
         found: dict[str, list[str]] = {"new": [], "changed": [], "again": [], "unchanged": []}
         with openers.open(registered.kind, registered.location) as opened, self.database.read() as tx:
             for address in opened.list():
-                found[ingest.standing(tx, registered, address)].append(address.path)
+                found[photos.standing(tx, registered, address)].append(address.path)
         return found
 
     # Search
 
-    def log_export(self, result: SearchResult) -> None:
-        """Note in the log that a search's hits were written to a file outside the vault, before it is written."""
-        with self.database.write() as tx:
-            public = {"collection": result.collection_id, "kind": "contact-sheet", "search-entry": result.entry}
-            part = (collections.item_of(tx, result.collection_id), {"search": result.id, "by": self.by})
-            log.append(tx, Entry(kind="export:written", public=public, parts=(part,)))
+    def export(self, result: SearchResult, path: str | os.PathLike[str]) -> Export:
+        """Write a search's hits as an HTML page that shows the faces. It must not be there yet; only its owner can read it.
+
+        The vault remembers the file until it is deleted, and an erasure of a face on it deletes it.
+        """
+        self._demand_wet()
+        page = render(result, self.collection(result.collection_id).name).encode()
+        return exporting.write(self.database, result, page, Path(path), by=self.by)
+
+    def exports(self) -> list[Export]:
+        """All files that `export` wrote and that are not known to be gone, oldest first."""
+        with self.database.read() as tx:
+            return exports.every(tx)
+
+    def delete_export(self, export: str) -> None:
+        """Delete a file that `export` wrote. One that has been changed since is kept, and the error says so."""
+        exporting.delete(self.database, export, by=self.by)
 
     def search(
         self,
@@ -232,7 +276,7 @@ class Vault:
         case: str,
         face: str | int | None = None,
         subject: str | None = None,
-        fpir: float = find.DEFAULT_FPIR,
+        fpir: float = DEFAULT_FPIR,
         top: int | None = None,
     ) -> SearchResult:
         """Search a collection by picture (every face in it, or `face` by its number), by stored face id, or by subject.
@@ -247,7 +291,7 @@ class Vault:
         if top is not None and top < 1:
             raise errors.UsageError("The number of hits to show is at least 1.")
         chosen = self.collection(collection)
-        question = find.Question(collection_id=chosen.id, purpose=purpose, case=case, by=self.by, fpir=fpir, top=top)
+        question = self._question(chosen, purpose, case, fpir=fpir, top=top)
         seen = None
         if picture is None:
             self._demand_reason(chosen, purpose, case)
@@ -276,7 +320,7 @@ class Vault:
         if not 0 < fmr < 1:
             raise errors.UsageError("The false match rate lies between 0 and 1, such as 0.0001.")
         chosen = self.collection(collection)
-        question = find.Question(collection_id=chosen.id, purpose=purpose, case=case, by=self.by)
+        question = self._question(chosen, purpose, case)
         a, b = (self._look(chosen, picture, purpose, case) for picture in (first, second))
         return compare.compare(self.database, question, a, b, fmr=fmr)
 
@@ -296,7 +340,13 @@ class Vault:
         paths = [os.path.realpath(Path(picture).expanduser()) for picture in pictures]
         looked = enrolment.look(self.database, self.pool, chosen, paths, cache=self.settings.cache)
         subject = enrolment.enrol(
-            self.database, chosen, name, consent, looked, transform=lambda tx: self.galleries.transform(tx, chosen.id)
+            self.database,
+            chosen,
+            name,
+            consent,
+            looked,
+            transform=lambda tx: self.galleries.transform(tx, chosen.id),
+            kept_out=_kept_out,
         )
         if chosen.mode == "all" and not self.database.dry_run:
             enrolment.link(self.database, subject, self.galleries.of, threshold=find.subject_threshold)
@@ -313,6 +363,33 @@ class Vault:
             chosen = collections.find(tx, collection).id if collection else None
             scope = scopes.of_subject(tx, subject, chosen)
         return self.erase(scope, ground="consent-withdrawn")
+
+    # Wishes to be kept out
+
+    def keep_out(self, pictures: Iterable[Picture], *, wish: Consent) -> Wish:
+        """Keep a person out from now on, in every collection, at their own signed wish (at most ten years).
+
+        Each picture shows that person alone; of the pictures nothing is kept but one template, which no search uses.
+        Faces that are held already stay: search with the picture, then erase by that search.
+        """
+        wishing.check(wish, self.clock())
+        seen = wishing.look(self.database, self.pool, pictures, wish, cache=self.settings.cache)
+        return wishing.record(self.database, wish, seen)
+
+    def wishes(self) -> list[Wish]:
+        """All wishes that are held, oldest first."""
+        with self.database.read() as tx:
+            return wishes.every(tx)
+
+    def withdraw_wish(self, wish: str) -> int:
+        """Erase a wish with its template at once and destroy its key; return the number of the key epoch that began."""
+        self._demand_wet()
+        with held(self.path / "erase.lock"):
+            wishing.withdraw(self.database, wish)
+            wishing.end(self.database)
+            epoch = custody.rotate(self.database, self.process_id)
+        self.database.truncate_wal()
+        return epoch
 
     # Erasure
 
@@ -356,6 +433,7 @@ class Vault:
         self._demand_wet()
         with held(self.path / "erase.lock"):
             plan = erasing.plan(self.database, scope, ground=ground, by=self.by, approved_by=tuple(approved_by))
+            wishing.end(self.database)
             return self._carry_out(plan)
 
     def resume(self) -> list[Erasure]:
@@ -363,10 +441,78 @@ class Vault:
         self._demand_wet()
         with self.database.read() as tx:
             unfinished = erasures.unfinished(tx)
-        if not unfinished:
+            behind = standing.epoch(tx) < self.keys.epoch
+            approved = [stored.id for stored in stored_orders.every(tx) if stored.state == "approved"]
+        for order_id in approved:
+            issue.hide(self.database, order_id)
+        if not (unfinished or behind):
             return []
         with held(self.path / "erase.lock", wait=False) as mine:
+            if mine and behind:
+                custody.finish_rotation(self.database, self.process_id)
             return [self._carry_out(stored.id) for stored in unfinished] if mine else []
+
+    # Orders
+
+    def draft_order(self, text: str) -> issue.Standing:
+        """Take in an order file (its text: see `orders.order`) as a draft. Nothing is stopped yet."""
+        return issue.draft(self.database, text, by=self.by)
+
+    def preview_order(self, order: str) -> survey.Preview:
+        """What an order reaches, in numbers: by collection, source and evidence, and everything derived that goes too."""
+        with self.database.read() as tx:
+            return survey.preview(tx, stored_orders.find(tx, order).order.scope)
+
+    def order_sheet(self, order: str, path: str | os.PathLike[str]) -> Export:
+        """Write a contact sheet with samples of what an order reaches. It shows faces; an erasure of one deletes it."""
+        self._demand_wet()
+        return samples.write(self.database, order, Path(path), by=self.by)
+
+    def approve_order(self, order: str, *, by: str | None = None, confirm: int | None = None) -> issue.Standing:
+        """Approve a draft; with as many people as it needs it is in force at once, in every process.
+
+        `confirm` is the number of photos that it hides: asked for where that is all there are.
+        """
+        return issue.approve(self.database, order, by=self.by if by is None else by, confirm=confirm)
+
+    def carry_out_order(self, order: str, *, signed_by: str) -> issue.Standing:
+        """Erase what an order in force says, and complete it in the name of a person. Can be cut short and called again."""
+        self._demand_wet()
+        with held(self.path / "erase.lock"):
+            wishing.end(self.database)
+            return carrying.carry_out(self.database, order, signed_by=signed_by, by=self.by, finish=self._carry_out)
+
+    def lift_order(self, order: str, *, reason: str, assessment: str) -> issue.Standing:
+        """Lift an order: what it hid and nothing erased is shown again. `assessment`: SHA-256 of an impact assessment."""
+        return issue.lift(self.database, order, reason=reason, assessment=assessment, by=self.by)
+
+    def orders(self) -> list[issue.Standing]:
+        """All orders, oldest first."""
+        with self.database.read() as tx:
+            return [issue.show(tx, stored) for stored in stored_orders.every(tx)]
+
+    def order(self, order: str) -> issue.Standing:
+        """One order: what it says, where it stands, and its deadline."""
+        with self.database.read() as tx:
+            return issue.show(tx, stored_orders.find(tx, order))
+
+    def order_proof(self, order: str) -> bytes:
+        """The proof bundle of an order that was carried out: a zip that its own verify_order.py checks offline."""
+        with self.database.read() as tx:
+            return proof.build(tx, order)
+
+    def order_review(self, order: str) -> list[str]:
+        """Photos that an order hides and erases only once somebody has looked at them (`unknown: review`)."""
+        with self.database.read() as tx:
+            return issue.to_review(tx, stored_orders.find(tx, order))
+
+    def confirm_order(self, order: str, photos: Iterable[str]) -> int:
+        """Say of photos to be reviewed that the order is meant to reach them; returns how many still wait."""
+        return issue.confirm(self.database, order, photos, by=self.by)
+
+    def correct_evidence(self, photo: str, territory: str) -> Evidence:
+        """Record where a photo is from, as the operator knows it. It refines what was too coarse, and is logged."""
+        return issue.correct(self.database, photo, territory, by=self.by)
 
     def erasures(self) -> list[Erasure]:
         """All erasures, oldest first."""
@@ -381,6 +527,11 @@ class Vault:
             raise errors.NotFound(noun="certificate yet of erasure", name=f"{erasure} (it is {stored.state})")
         return stored.bundle
 
+    def certificate_view(self, erasure: str) -> str:
+        """The certificate of an erasure as one HTML page for people. The page proves nothing: the bundle does."""
+        bundle = verify.unpack(self.certificate(erasure))
+        return view.render(bundle, verify.examine(bundle), given=None, at=self.clock())
+
     def worklist(self) -> list[Work]:
         """What is still to be done by hand at sources that Countenance does not write to."""
         with self.database.read() as tx:
@@ -388,7 +539,45 @@ class Vault:
 
     def finish_work(self, work: str) -> None:
         """Take a line off the worklist: somebody did it."""
-        files.finish(self.database, work)
+        worklist.finish(self.database, work)
+
+    # Keys and backups
+
+    def keys_status(self) -> custody.Status:
+        """How the keys, their replicas and the erasure ledger stand."""
+        return custody.status(self.database)
+
+    def rotate_keys(self) -> int:
+        """Begin a new key epoch without the leaves of records that were replaced since; return its number."""
+        self._demand_wet()
+        with held(self.path / "erase.lock"):
+            wishing.end(self.database)
+            return custody.rotate(self.database, self.process_id)
+
+    def replicate_keys(self, folder: str | os.PathLike[str]) -> custody.Status:
+        """Keep a live replica of the keys in a folder that is new or empty. Every erasure from now on needs it there."""
+        self._demand_wet()
+        custody.replicate(self.database, Path(folder).expanduser().resolve())
+        return self.keys_status()
+
+    def remove_replica(self, folder: str | os.PathLike[str]) -> bool:
+        """Keep no replica in a folder any more; False if the one there could not be reached and must be destroyed by hand."""
+        self._demand_wet()
+        return custody.remove_replica(self.database, Path(folder).expanduser().resolve())
+
+    def backup(
+        self,
+        destination: str | os.PathLike[str],
+        *,
+        keep: int | None = None,
+        report: Callable[[backup.Progress], None] = lambda _: None,
+    ) -> backup.Backup:
+        """Write what is new to a backup in a folder or a bucket (`s3://…`, `gs://…`, `az://…`). No key is ever in it.
+
+        `keep` drops all but so many of the newest. Can be stopped at any point and called again, and works while the
+        vault is in use. Opened for a dry run, it says how much would be written.
+        """
+        return backup.backup(self.database, destination, keep=keep, report=report)
 
     # Looking into it
 
@@ -397,15 +586,48 @@ class Vault:
         with self.database.read() as tx:
             return list(log.show(tx, first=first, kind=kind, newest=newest))
 
-    def verify_log(self) -> Verified:
-        """Check every line of the log against its signed checkpoint."""
+    def verify_log(self, since: str = "") -> Verified:
+        """Check every line of the log against its signed checkpoint, and against one kept from earlier, if given."""
         with self.database.read() as tx:
-            return log.verify(tx)
+            return log.verify(tx, since)
 
-    def checkpoint(self) -> str:
-        """The log's signed checkpoint (C2SP). Whoever keeps one can show later that the log was rolled back."""
+    def checkpoint(self, *, cosigned: bool = False) -> str:
+        """The log's signed checkpoint (C2SP). Whoever keeps one can show later that the log was rolled back.
+
+        With `cosigned`, the last that a witness signed too; raises `NotFound` if none did.
+        """
         with self.database.read() as tx:
-            return entries.head(tx).checkpoint
+            found = entries.cosigned(tx) if cosigned else entries.head(tx).checkpoint
+        if not found:
+            raise errors.NotFound(noun="cosigned checkpoint", name="yet (countenance log cosign asks for one)")
+        return found
+
+    def log_key(self) -> str:
+        """The public key that checks this log, as C2SP vkey text: what a witness or an auditor is given."""
+        with self.database.read() as tx:
+            return str(log.key(tx))
+
+    def prove(self, line: int) -> str:
+        """A proof for outsiders that this line is in the log (C2SP tlog-proof). `audit.proof.read` checks it."""
+        with self.database.read() as tx:
+            return log.prove(tx, line)
+
+    def publish_log(self, folder: str | os.PathLike[str] | None = None) -> Published:
+        """Write the log as static files (C2SP tlog-tiles) to a folder, `log/` in the vault if none is given."""
+        target = Path(folder).expanduser() if folder is not None else self.path / "log"
+        with self.database.read() as tx:
+            return publish(tx, target, dry_run=self.database.dry_run)
+
+    def cosign(self, url: str, *, witness: str) -> Cosigned:
+        """Have the witness at an address sign today's checkpoint; `witness` is its key, as it prints it.
+
+        Connects to that address. In a dry run it only says what would be sent.
+        """
+        try:
+            cosigner = parse_cosigner(witness.strip())
+        except ValueError as error:
+            raise errors.UsageError(f"That is not a witness's key: {error}. Nothing was sent.") from None
+        return cosign(self.database, url, cosigner)
 
     def why(self, record: str) -> Why:
         """Explain a record: where it came from, by what right, until when, and what it was used for."""
@@ -416,6 +638,23 @@ class Vault:
         """Prove that rows, templates, keys, index and log agree."""
         with self.database.read() as tx:
             return check(self.database, tx, self.galleries.of)
+
+    def check_residue(self, offered: Iterable[str | os.PathLike[str]] = ()) -> exposed.Exposed:
+        """Search the files for what must stand in none of them: see `orders.exposed`.
+
+        `offered` are files, such as a photo that was erased, of which no part may be in the vault, the temporary folder
+        or an export that is known. Nothing is changed.
+        """
+        with self.database.read() as tx:
+            return exposed.look(
+                tx,
+                self.path,
+                self.galleries.transform,
+                [value for run in self._runs.values() for value in run.clear],
+                [Path(path).expanduser() for path in offered],
+                temporary=self.settings.temporary,
+                exports=[Path(export.path) for export in exports.every(tx)],
+            )
 
     def refused(self, source: str) -> list[Photo]:
         """Photos of a source that were refused, with the reason."""
@@ -449,10 +688,27 @@ class Vault:
 
     def _carry_out(self, erasure_id: str) -> Erasure:
         """Go on with an erasure; what it must search for stays in memory until it is certified."""
-        new = erasing.Run(self.database, self.galleries.of, lambda: self.pool, self.process_id, erasure_id)
-        done = erasing.carry_out(self._runs.setdefault(erasure_id, new))
+        done = erasing.carry_out(self._runs.setdefault(erasure_id, self._run(erasure_id)))
         del self._runs[erasure_id]
         return done
+
+    def _run(self, erasure_id: str) -> erasing.Run:
+        return erasing.Run(
+            database=self.database,
+            index_of=self.galleries.of,
+            transform_of=self.galleries.transform,
+            pool=lambda: self.pool,
+            process_id=self.process_id,
+            erasure_id=erasure_id,
+            temporary=self.settings.temporary,
+        )
+
+    def _question(self, collection: Collection, purpose: str, case: str, **more: Any) -> Question:
+        """What is asked, unless an order in force refuses it as a whole."""
+        known: Any = {"origin": self.settings.origin, "tenant": self.settings.tenant} | more
+        question = Question(collection_id=collection.id, purpose=purpose, case=case, by=self.by, **known)
+        ordered.demand(self.database, question)
+        return question
 
     def _demand_basis(self, collection: Collection) -> None:
         """Refuse, and log that it was refused, unless the collection states all that it must (promise P1)."""
@@ -493,6 +749,10 @@ class Vault:
         if isinstance(refusal, Refusal):
             self._log_refusal(collection.id, refusal.slug)
             raise errors.Refused(refusal.sentence)
+
+
+def _kept_out(tx: Tx) -> KeptOut:
+    return wishes.live(tx, model=examine.MODEL, threshold=find.subject_threshold)
 
 
 def _user() -> str:

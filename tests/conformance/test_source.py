@@ -208,11 +208,16 @@ def test_a_source_erases_a_file_or_says_that_it_cannot(kind: str, make: Maker, t
         addresses = list(source.list())
         if not source.writable:
             before = place.read_bytes()
-            for change in (lambda: source.erase_file(addresses[0]), lambda: source.replace(addresses[0], b"new")):
+            for change in (
+                lambda: source.part(addresses[0], 0, 9),
+                lambda: source.erase_file(addresses[0]),
+                lambda: source.replace(addresses[0], b"new"),
+            ):
                 with pytest.raises(SourceError, match="worklist"):
                     change()
             assert place.read_bytes() == before
             return
+        assert source.part(addresses[0], 2, 5) == source.read(addresses[0])[2:7]
         assert source.erase_file(addresses[0]) == 0
         assert list(source.list()) == addresses[1:]
         with pytest.raises(AddressUnreadable):
@@ -222,6 +227,36 @@ def test_a_source_erases_a_file_or_says_that_it_cannot(kind: str, make: Maker, t
         assert source.read(changed) == b"new content"
         assert changed != addresses[1]
         assert list(source.list()) == [changed, *addresses[2:]]
+
+
+@EACH
+def test_a_single_file_is_found_as_it_is_now_or_not_at_all(kind: str, make: Maker, tmp_path: Path) -> None:
+    with sources.open(kind, str(make(tmp_path, FILES))) as source:
+        for address in source.list():
+            assert source.find(address.path) == address
+        assert source.find("gone.jpg") is None
+        assert source.find("gone/x.jpg") is None
+
+
+@EACH
+def test_the_companions_of_a_photo_can_be_erased_or_there_are_none(kind: str, make: Maker, tmp_path: Path) -> None:
+    beside = {"b/2.PNG.xmp": b"<x/>", "b/@eaDir/2.PNG/SYNOPHOTO_THUMB_M.jpg": JPEG, "b/Thumbs.db": b"thumbnails"}
+    with sources.open(kind, str(make(tmp_path, FILES | beside))) as source:
+        found = source.companions(["a.jpg", "b/2.PNG", "b/gone.jpg", "gone/gone.jpg"])
+        if not source.writable:
+            assert found == {}
+            return
+        assert {path: {c.path for c in companions} for path, companions in found.items()} == {
+            "b/2.PNG": set(beside),
+            "b/gone.jpg": {"b/Thumbs.db"},
+        }
+        for path in beside:
+            address = source.find(path)
+            assert address
+            assert source.read(address) == beside[path]
+            assert source.erase_file(address) == 0
+        assert source.companions(["b/2.PNG"]) == {}
+        assert not (tmp_path / "photos" / "b" / "@eaDir" / "2.PNG").exists()
 
 
 @EACH

@@ -77,3 +77,10 @@ def test_no_file_of_the_project_names_a_path_of_this_machine():
         except (UnicodeDecodeError, FileNotFoundError):
             continue
         assert not (found := own.search(text)), f"{name}: {found and found[0]}"
+
+
+def test_each_claim_about_erasure_names_a_test_that_there_is():
+    claims = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (DOCS / "erasure.md").read_text("utf-8"))
+    assert len(claims) > 20
+    for file, name in claims:
+        assert f"def {name}(" in (ROOT / file).read_text("utf-8"), name

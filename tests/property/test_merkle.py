@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from countenance.audit import merkle
-from countenance.audit.verify import EMPTY_ROOT, consistency_holds, inclusion_holds, leaf_hash, node_hash
+from countenance.audit.merkle import consistency_holds
+from countenance.audit.verify import EMPTY_ROOT, inclusion_holds, leaf_hash, node_hash
 from countenance.errors import VaultDamaged
 
 SIZES = 131
@@ -87,10 +88,7 @@ def hashes_of(size: int) -> list[bytes]:
 
 
 def frontier_of(hashes: list[bytes]) -> merkle.Frontier:
-    frontier = merkle.Frontier()
-    for leaf in hashes:
-        frontier = frontier.append(leaf)
-    return frontier
+    return merkle.Frontier().extend(hashes)[0]
 
 
 @pytest.mark.parametrize("size", range(9))
@@ -103,9 +101,9 @@ def test_the_public_reference_tree_has_its_published_roots(size):
 def test_the_public_reference_tree_has_its_published_proofs():
     hashes = [leaf_hash(leaf) for leaf in LEAVES]
     for (index, size), expected in PATHS.items():
-        assert [node.hex() for node in merkle.inclusion(hashes[:size], index)] == expected
+        assert [node.hex() for node in merkle.of(hashes[:size]).inclusion(index)] == expected
     for (old, size), expected in CONSISTENCY.items():
-        assert [node.hex() for node in merkle.consistency(hashes, old, size)] == expected
+        assert [node.hex() for node in merkle.of(hashes[:size]).consistency(old)] == expected
         roots = bytes.fromhex(ROOTS[old]), bytes.fromhex(ROOTS[size])
         assert consistency_holds(old, roots[0], size, roots[1], [bytes.fromhex(node) for node in expected])
 
@@ -115,7 +113,10 @@ def test_roots_and_inclusion_paths_are_those_of_the_standard_and_hold(size):
     hashes = hashes_of(size)
     root = merkle.root(hashes)
     assert root == tree(hashes) == frontier_of(hashes).root()
-    for index, found in enumerate(merkle.inclusions(hashes, range(size))):
+    whole = merkle.of(hashes)
+    assert whole.root() == root
+    for index in range(size):
+        found = whole.inclusion(index)
         assert found == path(index, hashes)
         assert inclusion_holds(hashes[index], index, size, found, root)
 
@@ -125,9 +126,41 @@ def test_consistency_proofs_are_those_of_the_standard_and_hold(size):
     hashes = hashes_of(size)
     root = merkle.root(hashes)
     for old in range(size + 1):
-        found = merkle.consistency(hashes, old, size)
+        found = merkle.of(hashes).consistency(old)
         assert found == (subproof(old, hashes, whole=True) if old else [])
         assert consistency_holds(old, merkle.root(hashes[:old]), size, root, found)
+
+
+LARGE = (255, 256, 257, 511, 512, 513, 767, 1_024, 65_535, 65_536, 65_537, 70_000)
+
+
+@pytest.mark.parametrize("size", LARGE)
+def test_trees_of_several_tiles_give_the_proofs_of_the_standard_from_the_nodes_that_appending_completes(size):
+    hashes = hashes_of(size)
+    frontier, done = merkle.Frontier(), []
+    for first in range(0, size, 300):
+        frontier, more = frontier.extend(hashes[first : first + 300])
+        done += more
+    assert len(done) == size // 256 + size // 65_536
+    held = {(node.level, node.number): node.hash for node in done}
+    asked = set()
+
+    def tile(level, number, width):
+        asked.add((level, number))
+        first = number * 256
+        return hashes[first : first + width] if level == 0 else [held[level, first + n] for n in range(width)]
+
+    stored = merkle.Tree(size, tile)
+    assert stored.root() == frontier.root() == merkle.root(hashes)
+    indexes = {0, 1, 254, 255, 256, size // 2, size - 2, size - 1} & set(range(size))
+    for index in indexes:
+        asked.clear()
+        assert stored.inclusion(index) == path(index, hashes) == merkle.of(hashes).inclusion(index)
+        assert len(asked) <= 5
+    for old in indexes - {0}:
+        asked.clear()
+        assert stored.consistency(old) == subproof(old, hashes, whole=True)
+        assert len(asked) <= 5
 
 
 @given(st.data())
@@ -135,7 +168,7 @@ def test_an_inclusion_proof_with_anything_altered_fails(data):
     size = data.draw(st.integers(1, 300))
     hashes = hashes_of(size)
     index = data.draw(st.integers(0, size - 1))
-    proof = [hashes[index], index, size, merkle.inclusion(hashes, index), merkle.root(hashes)]
+    proof = [hashes[index], index, size, merkle.of(hashes).inclusion(index), merkle.root(hashes)]
     assert inclusion_holds(*proof)
     leaf, _, _, nodes, root = proof
     what = data.draw(st.sampled_from(["leaf", "index", "root", "node", "more", "fewer", "swap", "short"]))
@@ -166,7 +199,7 @@ def test_a_consistency_proof_with_anything_altered_fails(data):
     size = data.draw(st.integers(2, 300))
     old = data.draw(st.integers(1, size - 1))
     hashes = hashes_of(size)
-    proof = [old, merkle.root(hashes[:old]), size, merkle.root(hashes), merkle.consistency(hashes, old, size)]
+    proof = [old, merkle.root(hashes[:old]), size, merkle.root(hashes), merkle.of(hashes).consistency(old)]
     assert consistency_holds(*proof)
     nodes = proof[4]
     at = data.draw(st.integers(0, len(nodes) - 1))
@@ -177,7 +210,7 @@ def test_a_consistency_proof_with_anything_altered_fails(data):
     elif what == "rewritten":  # the log was rolled back and grew again over other entries
         gone = data.draw(st.integers(0, old - 1))
         other = [*hashes[:gone], leaf_hash(b"other"), *hashes[gone + 1 :]]
-        proof[3:] = [merkle.root(other), merkle.consistency(other, old, size)]
+        proof[3:] = [merkle.root(other), merkle.of(other).consistency(old)]
     else:
         altered = {
             "node": [*nodes[:at], flipped(data, nodes[at]), *nodes[at + 1 :]],
@@ -193,7 +226,7 @@ def test_a_root_or_a_pair_cut_elsewhere_is_not_taken_for_a_leaf(size):
     hashes = hashes_of(size)
     root = merkle.root(hashes)
     assert not any(inclusion_holds(root, index, size, [], root) for index in range(size))
-    leaf, (sibling, *rest) = hashes[0], merkle.inclusion(hashes, 0)
+    leaf, (sibling, *rest) = hashes[0], merkle.of(hashes).inclusion(0)
     assert not inclusion_holds(leaf[:-1], 0, size, [leaf[-1:] + sibling, *rest], root)
 
 
@@ -214,7 +247,7 @@ def test_a_frontier_survives_being_stored(size):
     frontier = frontier_of(hashes_of(size))
     again = merkle.Frontier.load(frontier.dump())
     assert again == frontier
-    assert again.append(leaf_hash(b"next")).root() == merkle.root([*hashes_of(size), leaf_hash(b"next")])
+    assert again.extend([leaf_hash(b"next")])[0].root() == merkle.root([*hashes_of(size), leaf_hash(b"next")])
 
 
 @given(st.integers(1, 300), st.integers(-40, 40).filter(bool))

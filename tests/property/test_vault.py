@@ -56,7 +56,7 @@ def seen(content):
     )
 
 
-def look(content, collection, _country, _address, now, _cache):
+def look(content, collection, _source, _address, now, *_):
     admitted = admit(collection, content, suppressed_by=None, now=now)
     return Looked(facts=FACTS, evidence=(), outcome=seen(content) if isinstance(admitted, Admitted) else admitted)
 

@@ -80,9 +80,9 @@ def _templates(tx: Tx, collection_id: str, index_of: Callable[[Tx, str], Exact])
 
 
 def _ledgers(tx: Tx) -> Iterator[str]:
-    """No leaf that a certified erasure reached can be derived any more, and no erasure was left unfinished."""
+    """No leaf that a finished erasure reached can be derived any more, and no erasure was left unfinished."""
     for stored in erasures.every(tx):
-        if stored.state != "certified":
+        if stored.state not in erasures.FINISHED:
             yield f"erasure {stored.id} is {stored.state}, not certified: run `countenance erase --resume`"
             continue
         for reached in erasures.ledger(tx, stored.id):

@@ -1,31 +1,25 @@
-"""Check a proof bundle of an erasure, offline, with this one file.
+"""Check a proof bundle of an erasure, offline: one file that needs Python 3.11 or newer and nothing else.
 
 ::
 
-    python -m countenance.audit.verify BUNDLE [--key FILE|KEY] [--json]
-    python verify.py BUNDLE                       # the same file, copied out
+    python verify.py BUNDLE [--key FILE|KEY] [--json]     # also: python -m countenance.audit.verify BUNDLE
 
-It needs Python 3.11 or newer and the package `cryptography`. Exit codes: 0 holds, 6 does not, 2 the command was wrong.
-A bundle is a zip of exactly the files in `MEMBERS`, stored, in that order and with every header field fixed, so that
-the same files always give the same bytes; or a folder with those files, where others are ignored.
+Exit codes: 0 holds, 6 does not, 2 the command was wrong. A bundle is a zip of exactly the files in `MEMBERS`, stored,
+in that order and with every header field fixed: the same files always give the same bytes. Or a folder with the files.
 
 ==================  ==================================================================================================
-READ-ME.txt         `READ_ME`; its SHA-256 stands in the statement
+READ-ME.txt         `READ_ME`; its SHA-256 stands in the statement, and that of verify.py, which is this file
 certificate.json    DSSE envelope, RFC 8785: payload type `PAYLOAD_TYPE`, the statement as RFC 8785 JSON in base64, one
                     Ed25519 signature over `pae`; its keyid is the first two parts of the key text, `name+hash`
 checkpoint.txt      C2SP tlog-checkpoint signed with the same key; one signature, no extension lines
 key.txt             the public key as C2SP vkey text and a newline
 proofs.json         RFC 8785: `{"index", "leaf", "path"}` for each log entry that the statement names, in its order;
                     leaf bytes and path hashes (from the leaf's sibling up) in base64, for the checkpoint's size
-verify.py           this file; its SHA-256 stands in the statement
 ==================  ==================================================================================================
 
 `SCHEMA` lists every field of the statement, `SAID` what the log's entries must say in the same words. An entry's leaf
 is an RFC 8785 object with at least `kind` ("erasure:" and the state), `at` and `public`, which has the `erasure`'s id.
-Everything that reads raises ValueError, with what is wrong, and accepts one spelling only.
 """
-
-from __future__ import annotations
 
 import argparse
 import base64
@@ -39,18 +33,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 TYPE = "countenance/erasure/v1"
 PAYLOAD_TYPE = "application/vnd.countenance.erasure+json"
 MEMBERS = ("READ-ME.txt", "certificate.json", "checkpoint.txt", "key.txt", "proofs.json", "verify.py")
 STATES = ("planned", "approved", "frozen", "stopped", "keys-destroyed", "purged", "verified")
 OPTIONAL_STATES = ("approved", "frozen")  # only where the collection or the scope asks for them
 KINDS = ("photos", "faces", "subjects", "sources", "resealed")  # resealed: neighbours that stay, under a new key
-SAID = {  # `commitment` is the scope's
+SAID = {  # `commitment` is the scope's, `by` the number of those who approved, `not_covered` a digest
     "planned": ("commitment", "ground", "reason"),
-    "verified": ("counts", "keys", "processes", "scan", "scope", "search", "source", "suppressed"),
+    "approved": ("by",),
+    "verified": ("counts", "keys", "not_covered", "processes", "scan", "scope", "search", "source", "suppressed"),
 }
 MEDIUM = {
     "A": "the hardware or service that held the key destroyed it",
@@ -59,7 +51,7 @@ MEDIUM = {
 }
 LIMIT = 16 << 20  # bytes of a bundle or of a file in it; real ones have about 50 kB
 HASH = 32  # bytes, SHA-256
-
+EMPTY_ROOT = hashlib.sha256(b"").digest()  # of the tree of no entries
 _SAFE = 2**53 - 1  # RFC 8785: larger integers do not survive every JSON reader
 _MANY = 1000  # entries of any list
 _NESTED = 300  # lists and objects of one JSON text; below what Python nests; a certificate has about 20
@@ -70,7 +62,6 @@ _NAME = re.compile(r"[^\s+\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]{1,255}")
 _TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]{1,1000}")  # no line ends, no bidi controls
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{1,262144}={0,2}")
 _TIME = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}Z")
-
 SCHEMA: dict[str, Any] = {
     "type": re.compile(re.escape(TYPE)),
     "vault": _NAME,  # the log's origin and the key's name
@@ -78,23 +69,15 @@ SCHEMA: dict[str, Any] = {
     "issued_at": _TIME,
     "ground": _TEXT,
     "reason": _SLUG,
-    # commitment: salted hash of the request and the exact list; items: keys destroyed, the sum of KINDS;
-    # items_root: Merkle root of the salted tokens of those items
+    # commitment: salted hash of the exact list; items: keys destroyed; items_root: Merkle root of their salted tokens
     "scope": {"commitment": _HEX, "items": _SOME, "items_root": _HEX} | dict.fromkeys(KINDS, _COUNT),
     "states": [{"state": _SLUG, "at": _TIME, "entry": _COUNT, "leaf": _HEX}],
     "keys": {"method": _TEXT, "provider": _TEXT, "medium": re.compile("[ABC]"), "medium_note": _TEXT}
-    | {"epoch_before": _COUNT, "epoch_after": _COUNT}
-    | {"state_before": _HEX, "state_after": _HEX}  # hashes of the sealed key state
+    | {"epoch_before": _COUNT, "epoch_after": _COUNT, "state_before": _HEX, "state_after": _HEX}  # of the sealed state
     | {"replicas": _COUNT},  # live copies of the key state that hold the new epoch and no older one
     "counts": (_SLUG, _COUNT),  # what was removed, by layer
-    "scan": {
-        "files": _SOME,
-        "bytes": _SOME,
-        "patterns": _COUNT,
-        "hits": _NONE,
-        "control_hits": _SOME,
-        "places": [_SLUG],
-    },
+    "scan": dict.fromkeys(("files", "bytes", "control_hits"), _SOME)
+    | {"patterns": _COUNT, "hits": _NONE, "places": [_SLUG]},
     "search": {"probes": _COUNT, "hits": _NONE},
     "source": {"deleted": _COUNT, "redacted": _COUNT, "worklist": _COUNT, "failed": _COUNT},
     "suppressed": (_SLUG, _COUNT),  # tokens by which what was erased is kept out, by kind
@@ -108,14 +91,14 @@ _ENVELOPE = {"payload": _BASE64, "payloadType": _TEXT, "signatures": [{"keyid": 
 _PROOFS = [{"index": _COUNT, "leaf": _BASE64, "path": [_BASE64]}]
 
 READ_ME = """\
-This is the proof of an erasure, made by Countenance. To check it, offline, with Python 3.11 or newer and its package
-cryptography, where BUNDLE is the zip file or the folder you unpacked it to:
+This is the proof of an erasure, made by Countenance. To check it you need Python 3.11 or newer (python.org) and nothing
+else, no network either. Unpack verify.py and run, where BUNDLE is the zip file or the folder you unpacked it to:
 
     python verify.py BUNDLE --key KEY
 
-KEY is the operator's public key, which you should have from somewhere else than this bundle (their web site, a letter,
-an earlier certificate). Without it the check only shows that these files belong together. Whoever made the bundle also
-put verify.py into it: if you do not trust them, take that file from the published package countenance instead.
+KEY is the operator's public key, which you should have from somewhere else than this bundle: their web site, a letter.
+Without it the check only shows that these files belong together. Whoever made the bundle also put verify.py into it:
+if you do not trust them, take that file (countenance/audit/verify.py) from the published package countenance instead.
 
 certificate.json is the signed statement: what was erased (in numbers), when, how, and what is not covered.
 checkpoint.txt is the signed state of the operator's log; proofs.json shows the erasure's entries to be under it.
@@ -165,9 +148,6 @@ def _demand(holds: object, why: str) -> None:
 
 
 # The Merkle tree (RFC 6962, section 2.1)
-EMPTY_ROOT = hashlib.sha256(b"").digest()
-
-
 def leaf_hash(leaf: bytes) -> bytes:
     """The 32-byte hash of one entry's bytes."""
     return hashlib.sha256(b"\x00" + leaf).digest()
@@ -180,41 +160,20 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def inclusion_holds(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
     """Whether the leaf hash at `index` (from 0) is under `root` of a tree of `size` leaves (RFC 9162, 2.1.3.2)."""
-    if not 0 <= index < size:
-        return False
     inner = (index ^ (size - 1)).bit_length()  # below this height the leaf's subtree is complete
-    if len(path) != inner + (index >> inner).bit_count() or any(len(node) != HASH for node in (leaf, *path)):
+    fits = 0 <= index < size and len(path) == inner + (index >> inner).bit_count()
+    if not fits or any(len(node) != HASH for node in (leaf, *path)):
         return False
     for height, sibling in enumerate(path):
-        on_the_right = height >= inner or index >> height & 1
-        leaf = node_hash(sibling, leaf) if on_the_right else node_hash(leaf, sibling)
+        leaf = node_hash(sibling, leaf) if height >= inner or index >> height & 1 else node_hash(leaf, sibling)
     return leaf == root
 
 
-def consistency_holds(old_size: int, old_root: bytes, size: int, root: bytes, path: Sequence[bytes]) -> bool:
-    """Whether the tree of `size` leaves begins with the tree of `old_size` leaves (RFC 9162, 2.1.4.2)."""
-    if not 0 <= old_size <= size:
-        return False
-    if old_size in {0, size}:
-        return not path and old_root == (root if old_size else EMPTY_ROOT) and (size > 0 or root == EMPTY_ROOT)
-    shift = (old_size & -old_size).bit_length() - 1  # height of the last complete subtree of the old tree
-    index, count = (old_size - 1) >> shift, ((size - 1) >> shift) + 1  # of subtrees as large as that one
-    inner = (index ^ (count - 1)).bit_length()
-    older, *rest = [old_root, *path] if old_size == 1 << shift else path or [b""]
-    if not inclusion_holds(older, index, count, rest, root):
-        return False
-    for height, sibling in enumerate(rest):
-        if height >= inner or index >> height & 1:
-            older = node_hash(sibling, older)
-    return older == old_root
-
-
-# Strict reading: one value, one spelling
+# Strict reading: one value, one spelling; anything else is a ValueError that says what is wrong
 def unbase64(text: str, size: int | None = None) -> bytes:
     """Decode standard base64 in its one right spelling, of `size` bytes if given."""
     data = base64.b64decode(text, validate=True)
-    right = base64.b64encode(data).decode() == text and size in {None, len(data)}
-    _demand(right, "some base64 text is not in its one right form or length")
+    _demand(base64.b64encode(data).decode() == text and size in {None, len(data)}, "base64 of another form or length")
     return data
 
 
@@ -240,47 +199,75 @@ def parse(data: bytes) -> Any:
 
 def shaped(value: Any, rule: Any, where: str) -> Any:
     """Return `value` if it has exactly the shape of `rule` (see SCHEMA), else raise a ValueError that names `where`."""
-    inner: list[tuple[Any, Any, Any]] = []
+    inner: dict[Any, Any] = {}  # the rule of each part
     if isinstance(rule, dict):
-        if fits := isinstance(value, dict) and value.keys() == rule.keys():
-            inner = [(name, value[name], rule[name]) for name in rule]
+        fits, inner = isinstance(value, dict) and value.keys() == rule.keys(), rule
     elif isinstance(rule, list):
         if fits := isinstance(value, list) and len(value) <= _MANY:
-            inner = [(number, entry, rule[0]) for number, entry in enumerate(value)]
+            inner = dict.fromkeys(range(len(value)), rule[0])
     elif isinstance(rule, tuple):
         if fits := isinstance(value, dict) and all(map(rule[0].fullmatch, value)):
-            inner = [(name, entry, rule[1]) for name, entry in value.items()]
+            inner = dict.fromkeys(value, rule[1])
     elif isinstance(rule, range):
         fits = isinstance(value, int) and not isinstance(value, bool) and value in rule
     else:
         fits = isinstance(value, str) and rule.fullmatch(value) is not None
     _demand(fits, f"{where} has not the form it must have")
-    for name, entry, inner_rule in inner:
-        shaped(entry, inner_rule, f"{where}.{name}")
+    for name in inner:
+        shaped(value[name], inner[name], f"{where}.{name}")
     return value
 
 
-# Keys and signatures
-_P, _ORDER_8 = 2**255 - 19, 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+# Ed25519 (RFC 8032, section 5.1). A point is (X, Y, Z, T): x = X/Z, y = Y/Z, xy = T/Z
+_P, _ORDER = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
+_D, _ROOT = -121665 * pow(121666, -1, _P) % _P, pow(2, (_P - 1) // 4, _P)  # _ROOT squared is -1
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 _SMALL = (0, 1, _P - 1, _ORDER_8, _P - _ORDER_8)  # y of the curve's points of order 1, 2, 4 and 8
+_BASE = b"\x58" + b"\x66" * 31
+
+
+def _point(public: bytes) -> tuple[int, ...]:
+    """The point that these 32 bytes name, in their one spelling; none of small order."""
+    odd, y = divmod(int.from_bytes(public, "little"), 2**255)
+    _demand(len(public) == HASH and y < _P and y not in _SMALL, "it is a key with which anybody can sign")
+    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    x = x if x * x % _P == square else x * _ROOT % _P
+    _demand(x * x % _P == square, "it is no point of the curve")
+    x = x if x % 2 == odd else _P - x
+    return x, y, 1, x * y % _P
+
+
+def _plus(one: tuple[int, ...], two: tuple[int, ...]) -> tuple[int, ...]:
+    a, b = (one[1] - one[0]) * (two[1] - two[0]), (one[1] + one[0]) * (two[1] + two[0])
+    c, d = 2 * _D * one[3] * two[3], 2 * one[2] * two[2]
+    e, f, g, h = (b - a) % _P, (d - c) % _P, (d + c) % _P, (b + a) % _P
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
 
 
 def signature_holds(public: bytes, signature: bytes, message: bytes) -> bool:
-    """Whether the Ed25519 signature over the message is that key's."""
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+    """Whether the Ed25519 signature over the message is that key's, all in their one right form (5.1.7, no cofactor)."""
+    nonce, s = signature[:HASH], int.from_bytes(signature[HASH:], "little")
+    _demand(len(signature) == 2 * len(public) == 2 * HASH and s < _ORDER, "a signature is not in its one right form")
+    base, minus = _point(_BASE), _point(public[:31] + bytes([public[31] ^ 128]))  # the other x: minus the key
+    total: tuple[int, ...] = (0, 1, 1, 0)
+    table = (total, base, minus, _plus(base, minus))
+    k = int.from_bytes(hashlib.sha512(nonce + public + message).digest(), "little") % _ORDER
+    for bit in range(_ORDER.bit_length() - 1, -1, -1):  # s times the base minus k times the key
+        total = _plus(total, total)
+        total = _plus(total, table[(s >> bit & 1) + 2 * (k >> bit & 1)])
+    inverse = pow(total[2], -1, _P)
+    found = total[1] * inverse % _P | (total[0] * inverse % _P & 1) << 255
+    return found.to_bytes(HASH, "little") == nonce
 
 
+# Keys and notes
 def parse_key(text: str) -> Key:
     """Read a C2SP vkey of type Ed25519 in its one spelling. Refuses a key that signs anything."""
     name, _, rest = text.partition("+")
     key = Key(name, unbase64(rest.partition("+")[2], HASH + 1)[1:])
     _demand(_NAME.fullmatch(name) and str(key) == text, "it is not name+hash+key of an Ed25519 key")
-    y = int.from_bytes(key.public, "little") & (2**255 - 1)
-    _demand(y < _P and y not in _SMALL, "it is a key with which anybody can sign")
+    _point(key.public)
     return key
 
 
@@ -325,11 +312,10 @@ def open_envelope(envelope: bytes, key: Key) -> bytes:
 
 # The bundle
 def pack(files: Mapping[str, bytes]) -> bytes:
-    """The one zip of these files, stored; `files` has every name in MEMBERS."""
+    """The one zip of these MEMBERS: version 2.0, no flags, stored, 1 January 1980, no extra field."""
     out = directory = b""
     for name in MEMBERS:
         data, label = files[name], name.encode()
-        # version 2.0, no flags, stored, 1 January 1980, no extra field
         facts = struct.pack("<5H3I2H", 20, 0, 0, 0, 0x21, binascii.crc32(data), len(data), len(data), len(label), 0)
         directory += b"PK\x01\x02\x14\x00" + facts + struct.pack("<3H2I", 0, 0, 0, 0, len(out)) + label
         out += b"PK\x03\x04" + facts + label + data
@@ -395,9 +381,8 @@ def _steps(files: Mapping[str, bytes], given: str | None, found: dict[str, Any])
     for state, proof in zip(states, proofs, strict=True):
         yield f"log entry {state['entry']}, {state['state']}, is under the checkpoint and says the same"
         leaf, path = unbase64(proof["leaf"]), [unbase64(node, HASH) for node in proof["path"]]
-        digest = leaf_hash(leaf)
-        _demand(digest.hex() == state["leaf"], "the entry is not the one that the statement names")
-        held = inclusion_holds(digest, state["entry"], checkpoint.size, path, checkpoint.root)
+        _demand(leaf_hash(leaf).hex() == state["leaf"], "the entry is not the one that the statement names")
+        held = inclusion_holds(leaf_hash(leaf), state["entry"], checkpoint.size, path, checkpoint.root)
         _demand(held, "the entry is not in the log at that place")
         _agrees(parse(leaf), state, said)
 
@@ -408,9 +393,9 @@ def _consistent(said: dict[str, Any]) -> None:
     steps = [state["state"] for state in states]
     must = [name for name in STATES if name in steps or name not in OPTIONAL_STATES]
     _demand(steps == must, "the steps are not those of an erasure in their order")
-    times = [*(state["at"] for state in states), said["issued_at"]]
+    _demand(bool(said["approved_by"]) == ("approved" in steps), "who approved, and the step, do not go together")
+    times, entries = [*(state["at"] for state in states), said["issued_at"]], [state["entry"] for state in states]
     _demand(times == sorted(times), "a step is earlier than the one before it")
-    entries = [state["entry"] for state in states]
     _demand(entries == sorted(set(entries)), "the log entries are not in order")
     _demand(keys["epoch_after"] == keys["epoch_before"] + 1, "the key epoch did not go up by one")
     _demand(keys["state_before"] != keys["state_after"], "the key state did not change")
@@ -420,18 +405,19 @@ def _consistent(said: dict[str, Any]) -> None:
 def _agrees(entry: Any, state: dict[str, Any], said: dict[str, Any]) -> None:
     public = entry["public"] if isinstance(entry, dict) and isinstance(entry.get("public"), dict) else {}
     _demand(public.get("erasure") == said["erasure"], "the entry is of another erasure")
-    same = (entry.get("kind"), entry.get("at")) == (f"erasure:{state['state']}", state["at"])
-    _demand(same, "the entry is of another step or time")
+    _demand(entry.get("kind") == f"erasure:{state['state']}", "the entry is of another step")
+    _demand(entry.get("at") == state["at"], "the entry is of another time")
+    facts = said | {"commitment": said["scope"]["commitment"], "by": len(said["approved_by"])}
+    facts["not_covered"] = hashlib.sha256(canonical(said["not_covered"])).hexdigest()
     for name in SAID.get(state["state"], ()):
-        value = said["scope"]["commitment"] if name == "commitment" else said[name]
-        _demand(canonical(public.get(name)) == canonical(value), f"the entry and the certificate differ in {name}")
+        same = canonical(public.get(name)) == canonical(facts[name])
+        _demand(same, f"the entry and the certificate differ in {name}")
 
 
 def plain(said: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The statement in plain words, as pairs of a heading and a sentence."""
     scope, keys, scan, processes = said["scope"], said["keys"], said["scan"], said["processes"]
-    yield "vault", f"{said['vault']}, erasure {said['erasure']}"
-    yield "issued", f"{said['issued_at']} by {said['software']}"
+    yield "issued", f"{said['issued_at']} by {said['software']}, vault {said['vault']}, erasure {said['erasure']}"
     yield "erased", f"{_listed({kind: scope[kind] for kind in KINDS})}: {scope['items']} keys destroyed"
     yield "ground", f"{said['ground']} ({said['reason']})"
     yield "steps", _listed({state["state"]: state["at"] for state in said["states"]})
@@ -439,12 +425,16 @@ def plain(said: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "method", f"{keys['method']}; {keys['provider']}; epoch {keys['epoch_before']} to {keys['epoch_after']}"
     yield "medium", f"class {keys['medium']}: {MEDIUM[keys['medium']]} ({keys['medium_note']})"
     yield "removed", _listed(said["counts"])
-    yield "replicas", f"{keys['replicas']} live copies of the keys took the new epoch before the old one was destroyed"
-    looked = f"{', '.join(scan['places'])}: {scan['files']} files of {scan['bytes']} bytes, for {scan['patterns']} patterns: nothing left"
-    yield "byte scan", f"{looked}; {scan['control_hits']} that had to be found were found"
+    yield (
+        "key copies",
+        f"{keys['replicas']} beside the vault's own; all took the new keys before the old were destroyed",
+    )
+    looked = _listed({name: scan[name] for name in ("files", "bytes", "patterns")})
+    found = f"nothing left; {scan['control_hits']} planted to be found were found"
+    yield "byte scan", f"{', '.join(scan['places'])}: {looked}: {found}"
     yield "search", f"with {said['search']['probes']} of the erased templates: nothing found"
     yield "at the source", _listed(said["source"])
-    yield "kept out", f"tokens of {_listed(said['suppressed']) or 'nothing'}"
+    yield "kept out", f"if it comes back, known by tokens of: {_listed(said['suppressed']) or 'nothing'}"
     silent = ", ".join(processes["unanswered"]) or "none"
     yield "processes", f"{processes['acknowledged']} took the new keys; did not answer: {silent}"
     yield from (("NOT covered", text) for text in said["not_covered"])
@@ -459,7 +449,7 @@ def verdict(report: Report, given: str | None = None) -> str:
     if report.statement is None:
         return "DOES NOT HOLD: {}? No: {}.".format(*report.checks[-1])
     if given is None:
-        return "HOLDS, if the public key above is the operator's: compare it with one you have from somewhere else."
+        return "HOLDS, if the public key shown is the operator's: compare it with one you have from somewhere else."
     return "HOLDS, and is signed with the key you gave."
 
 
@@ -486,23 +476,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         report = Report((("the bundle is whole", str(error)),), None, None)
     encoding = sys.stdout.encoding or "utf-8"
-    for line in [_json(report, args.key)] if args.json else _lines(report, args.key):
+    for line in _lines(report, args.key, as_json=args.json):
         sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     return 0 if report.statement else 6
 
 
-def _json(report: Report, given: str | None) -> str:
-    key = report.key and {"text": str(report.key), "public": report.key.public.hex(), "given": given is not None}
-    whole = {"holds": report.statement is not None, "verdict": verdict(report, given), "key": key}
-    checks = [{"name": name, "ok": not why, "why": why} for name, why in report.checks]
-    return json.dumps(whole | {"checks": checks, "statement": report.statement})
-
-
-def _lines(report: Report, given: str | None) -> Iterator[str]:
+def _lines(report: Report, given: str | None, *, as_json: bool) -> Iterator[str]:
+    key, said = report.key, report.statement
+    if as_json:
+        of_key = key and {"text": str(key), "public": key.public.hex(), "given": given is not None}
+        checks = [{"name": name, "ok": not why, "why": why} for name, why in report.checks]
+        whole = {"holds": said is not None, "verdict": verdict(report, given), "key": of_key}
+        yield json.dumps(whole | {"checks": checks, "statement": said})
+        return
     for name, why in report.checks:
         yield f"FAILED  {name}: {why}" if why else f"ok      {name}"
-    facts = [*plain(report.statement)] if report.statement else []
-    for heading, text in [*facts, ("public key", report.key.public.hex() if report.key else "none")]:
+    for heading, text in [*(plain(said) if said else []), ("public key", key.public.hex() if key else "none")]:
         yield f"{heading:15}{text}"
     yield verdict(report, given)
 

@@ -56,6 +56,8 @@ def _show(added: Added, collection: str) -> None:
             "faces discarded": f"{added.discarded} (matched no enrolled subject)" if added.discarded else 0,
         }
     )
+    if added.kept_out:
+        output.line(f"kept out        {added.kept_out} faces, at the person's own wish")
     for slug, count in added.refused.items():
         output.line(f"refused         {count}: {added.sentences[slug]}")
     for sentence, count in added.not_embedded.items():

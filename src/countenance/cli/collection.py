@@ -37,6 +37,13 @@ Why = Annotated[
     str | None, typer.Option("--justification", help="Why everybody's template is needed.", show_default=False)
 ]
 
+TwoPeople = Annotated[
+    bool | None,
+    typer.Option(
+        "--two-person/--one-person", help="Whether an order that reaches it needs two people.", show_default=False
+    ),
+]
+
 
 @app.command()
 def create(  # noqa: PLR0917
@@ -50,6 +57,7 @@ def create(  # noqa: PLR0917
     retention_days: Retention = None,
     mode: Mode = None,
     justification: Why = None,
+    two_person: TwoPeople = None,
     vault: VaultPath = None,
     *,
     dry_run: DryRun = False,
@@ -74,6 +82,7 @@ def change(  # noqa: PLR0917
     retention_days: Retention = None,
     mode: Mode = None,
     justification: Why = None,
+    two_person: TwoPeople = None,
     vault: VaultPath = None,
     *,
     dry_run: DryRun = False,

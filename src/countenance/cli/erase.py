@@ -12,6 +12,7 @@ from countenance.cli import output
 from countenance.cli.options import DryRun, Json, MaybeCollection, VaultPath, opened
 from countenance.orders.erase import GROUNDS
 from countenance.records import Erasure, Reach, Scope
+from countenance.store.erasures import FINISHED
 from countenance.vault import Vault
 
 Photo = Annotated[str | None, typer.Option(help="Id of a photo: it goes with every face in it.", show_default=False)]
@@ -50,7 +51,7 @@ def command(  # noqa: PLR0917
     """Erase by photo, face, subject, source or search result. Shows the full list first."""
     with opened(vault, dry_run=dry_run) as held:
         if resume:
-            done = [e for e in held.erasures() if e.state != "certified"] if dry_run else held.resume()
+            done = [e for e in held.erasures() if e.state not in FINISHED] if dry_run else held.resume()
             rows = [(erasure.id, erasure.state) for erasure in done]
             empty = "No erasure was left unfinished."
             output.emit(done, as_json=as_json, show=lambda: output.table(("erasure", "state"), rows, empty=empty))

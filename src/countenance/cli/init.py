@@ -36,8 +36,8 @@ def command(
         output.line(f"{'Would make' if dry_run else 'Made'} a vault in {path}.")
         output.say(
             f"Its keys are in {path / 'keys'}. Whoever loses that folder{' or the passphrase' if passphrase else ''} loses "
-            "everything that the vault holds; nobody can get it back. Keep a live copy of it on a second machine, and no "
-            "dated backups: an old copy of the keys would open what was erased since."
+            "everything that the vault holds; nobody can get it back. `countenance keys replicate` keeps a live copy "
+            "elsewhere. Keep no dated copies: an old copy of the keys would open what was erased since."
         )
         if kept.cls != "B":
             output.say(f"Overwriting may not overwrite here ({kept.note}); certificates will say so.")

@@ -16,21 +16,28 @@ from pydantic import ValidationError
 from countenance import errors
 from countenance.cli import (
     add,
+    backup,
     certificate,
     check,
     collection,
     compare,
     doctor,
     erase,
+    export,
     init,
+    keys,
     log,
     models,
+    order,
     output,
+    restore,
     search,
     serve,
     source,
     subject,
     why,
+    wish,
+    witness,
     worklist,
 )
 from countenance.settings import FILE
@@ -43,9 +50,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for noun in (collection, source, subject, certificate, log):
+for noun in (collection, source, subject, wish, order, certificate, export, log, keys):
     app.add_typer(noun.app)
-for verb in (init, add, search, compare, erase, worklist, why, check, models, doctor, serve):
+for verb in (init, add, search, compare, erase, worklist, backup, restore, why, check, models, doctor, serve, witness):
     app.command(name=verb.__name__.rpartition(".")[2])(verb.command)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +12,8 @@ from countenance import errors
 from countenance.cli import output
 from countenance.cli.options import Case, CollectionName, Json, Purpose, VaultPath, opened
 from countenance.records import Hit, SearchResult
-from countenance.search.find import DEFAULT_FPIR
-from countenance.search.sheet import in_words, render
+from countenance.search.question import DEFAULT_FPIR
+from countenance.search.sheet import in_words
 
 
 def command(  # noqa: PLR0917
@@ -46,14 +45,10 @@ def command(  # noqa: PLR0917
             picture, collection=collection, purpose=purpose, case=case, face=chosen, subject=subject, fpir=fpir, top=top
         )
         if sheet:
-            held.log_export(result)
-            page = render(result, held.collection(result.collection_id).name)
-            descriptor = os.open(sheet, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(page)
+            held.export(result, sheet)
     output.emit(output.plain(result) | {"found": result.found}, as_json=as_json, show=lambda: _show(result))
     if sheet:
-        output.say(f"Wrote {sheet}. It shows faces and is outside the vault: delete it when the case is closed.")
+        output.say(f"Wrote {sheet}. It shows faces: delete it when the case is closed (countenance export list).")
 
 
 def _show(result: SearchResult) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -25,11 +26,13 @@ def command(
             held.finish_work(done)
         left = [line for line in held.worklist() if line.id != done]  # in a dry run it is still there
     rows = [
-        (w.id, w.action, f"{w.location}/{w.address}" if w.location != "enrolment" else w.address, w.erasure_id)
+        (w.id, w.action, os.path.join(w.location, w.address), w.why, w.erasure_id)  # noqa: PTH118 - may be absolute
         for w in left
     ]
     output.emit(
         left,
         as_json=as_json,
-        show=lambda: output.table(("id", "do", "file", "erasure"), rows, empty="Nothing is left to be done by hand."),
+        show=lambda: output.table(
+            ("id", "do", "file", "why", "erasure"), rows, empty="Nothing is left to be done by hand."
+        ),
     )

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from countenance.records import ART6, ART9, Admitted, Collection, Refusal
+from countenance.gate.reach import stopped
+from countenance.records import ART6, ART9, Admitted, Collection, Consent, ErasedBefore, InForce, Refusal
 
 STATED = {
     "purpose": "its purpose",
@@ -26,6 +27,12 @@ STATED = {
 }
 
 MAX_RETENTION_DAYS = 36_525  # 100 years: more is a slip of the pen, and a date must come out
+
+RECOGNISED = {
+    "content": "it is the same file",
+    "address": "it has the same address",
+    "picture": "it is the same picture, encoded again, resized, trimmed or mirrored",
+}
 
 
 def missing(collection: Collection) -> tuple[str, ...]:
@@ -49,18 +56,33 @@ def invalid(collection: Collection) -> str | None:
     return None
 
 
-def admit(collection: Collection, content: bytes, *, suppressed_by: str | None, now: datetime) -> Admitted | Refusal:
+def admit(
+    collection: Collection,
+    content: bytes,
+    *,
+    suppressed_by: ErasedBefore | None,
+    now: datetime,
+    ordered: InForce | None = None,
+) -> Admitted | Refusal:
     """Decide whether faces may be looked for in a photo of the collection.
 
-    `suppressed_by` is the erasure that reached this content or address before, if one did. The photo expires at `now`
-    plus the collection's retention.
+    `suppressed_by` is the erasure that reached this photo before, if one did; `ordered` the order in force that stops it
+    (`reach.binding`). The photo expires at `now` plus the collection's retention.
     """
     if suppressed_by:
-        return Refusal(
-            slug="erased-before",
-            sentence=f"This photo was erased before (erasure {suppressed_by}) and stays out. No face was kept.",
-        )
+        return erased_before(suppressed_by)
+    if ordered:
+        return stopped(ordered.order)
     return _basis(collection, content, purpose=collection.purpose, now=now)
+
+
+def erased_before(suppressed_by: ErasedBefore) -> Refusal:
+    """The refusal of a photo that an erasure reached before."""
+    return Refusal(
+        slug="erased-before",
+        sentence=f"This photo was erased before (erasure {suppressed_by.erasure_id}: {RECOGNISED[suppressed_by.by]}) and "
+        "stays out. No face was kept.",
+    )
 
 
 def admit_probe(
@@ -75,6 +97,21 @@ def admit_probe(
             sentence="A search needs its case: a reference under which it can be explained. Nothing was searched.",
         )
     return _basis(collection, content, purpose=purpose, now=now)
+
+
+def admit_wish(content: bytes, consent: Consent, *, now: datetime) -> Admitted | Refusal:
+    """Decide whether the face may be looked for in a photo that a person offers with their wish to be kept out."""
+    if not consent.given_at <= now < consent.until:
+        return Refusal(slug="wish-not-in-force", sentence="The wish is not in force now. Nothing was kept.")
+    return Admitted(
+        collection_id="",
+        purpose="keeping this person's face out, at their own wish",
+        art6="consent",
+        art9="explicit-consent",
+        notice=consent.text,
+        expires_at=consent.until,
+        content=content,
+    )
 
 
 def _basis(collection: Collection, content: bytes, *, purpose: str | None, now: datetime) -> Admitted | Refusal:

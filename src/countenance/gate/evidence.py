@@ -25,12 +25,13 @@ SOLD_TO_ANYBODY = frozenset(
 WEB = ("", "http", "https", "ftp")  # elsewhere what stands for the host may be a bucket or a folder
 
 
-def collect(facts: PictureFacts, source_country: str | None, address: str) -> tuple[Evidence, ...]:
+def collect(facts: PictureFacts | None, source_country: str | None, address: str) -> tuple[Evidence, ...]:
     """Return the photo's evidence without repeats, the strongest first.
 
     `source_country` is what the source declares (ISO 3166-1 alpha-2 or ISO 3166-2); `address` a URL or anything else.
+    Of a picture that could not be read there are no `facts`.
     """
-    found = list(facts.evidence)
+    found = list(facts.evidence) if facts else []
     if source_country and (territory := canonical(source_country)):
         found.append(Evidence(kind="source", territory=territory, origin="declared by the source"))
     domain = top_level_domain(address)

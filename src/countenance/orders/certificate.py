@@ -15,9 +15,11 @@ from countenance.audit.checkpoint import key_of
 from countenance.store.database import Tx
 
 NOT_COVERED = (
-    "Copies that other people or other systems made before: backups, exports and downloads outside the vault.",
-    "Backups of the vault's sealed bytes may still hold them; the keys that could open them are destroyed.",
+    "Copies that people or other systems made outside the vault: downloads, prints, screenshots, exports that were copied on.",
+    "Files at the sources that are left to a person (counted as worklist), until that person has cleared them.",
+    "Backups keep the vault's sealed bytes: the keys to them are destroyed, but not in a copy of the keys made elsewhere.",
     "What a storage device keeps of overwritten bytes internally, and snapshots of the machine that somebody else took.",
+    "What stays on purpose: the log's lines without their details, and the codes by which what was erased is kept out.",
     "Whether the list of what to erase was complete: it was computed from the vault's records.",
 )
 
@@ -36,7 +38,7 @@ def build(tx: Tx, erasure_id: str, progress: dict[str, Any], reason: str) -> byt
             "type": verify.TYPE,
             "vault": name,
             "erasure": erasure_id,
-            "issued_at": log.stamp(tx.now),
+            "issued_at": log.moment(tx),
             "ground": progress["ground"],
             "reason": reason,
             "scope": progress["scope"],
@@ -48,7 +50,7 @@ def build(tx: Tx, erasure_id: str, progress: dict[str, Any], reason: str) -> byt
             "source": progress["source"],
             "suppressed": progress["suppressed"],
             "processes": progress["processes"],
-            "not_covered": [*NOT_COVERED, *progress.get("limits", [])],
+            "not_covered": progress["not_covered"],
             "software": f"countenance {metadata.version('countenance')}",
             "approved_by": progress["approved_by"],
             "bundle": {file: hashlib.sha256(text).hexdigest() for file, text in texts.items()},

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,29 @@ import rfc8785
 
 from countenance import errors, ids
 from countenance.audit import log, merkle
-from countenance.audit.verify import leaf_hash
+from countenance.audit.verify import canonical, leaf_hash
 from countenance.index.exact import Exact
 from countenance.orders import certificate, files, residue
 from countenance.records import Entry, Erasure, Scope, Template
-from countenance.store import collections, erasures, faces, photos, processes, sources, subjects, suppressions, tree
+from countenance.store import (
+    collections,
+    erasures,
+    exports,
+    faces,
+    photos,
+    processes,
+    replay,
+    snapshot,
+    sources,
+    standing,
+    subjects,
+    suppressions,
+    tree,
+)
 from countenance.store.database import Database, Tx
 from countenance.store.erasures import Reached
+from countenance.store.system import spoken
+from countenance.vision.imprint import mirrored
 from countenance.vision.pool import Pool
 
 GROUNDS = {
@@ -43,26 +60,44 @@ CUT_SHORT = (
     "scan and the search with the erased templates were done without it."
 )
 
+SHORT = "Values of fewer than 8 bytes, which stand in other bytes by chance, were not searched for: {} of them."
+
 ANSWER_SECONDS = 3.0  # other processes follow within one second; one that takes three is named as unanswered
+PROBES = 64  # erased templates to search with, evenly chosen: that every row is out of the index is asked of each
+ITSELF = 0.99  # cosine; a face that is still there scores 1 with its own template
 TRIES = 50  # for a reader in another process to let the write-ahead log be cut
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Run:
     """One erasure being carried out by this process. What must be searched for is held here, in memory, only."""
 
     database: Database
     index_of: Callable[[Tx, str], Exact]  # a collection's index, in step with the records
+    transform_of: Callable[[Tx, str], np.ndarray[Any, Any]]  # a collection's matrix, shape (d, d)
     pool: Callable[[], Pool]  # only an erasure that redacts needs the worker processes
     process_id: str
     erasure_id: str
+    temporary: Path  # searched too
     clear: list[bytes] = field(default_factory=list, repr=False)  # values that must be gone
+    words: list[bytes] = field(default_factory=list, repr=False)  # addresses and names that must be gone
     templates: list[Template] = field(default_factory=list, repr=False)
     rows: list[int] = field(default_factory=list)
 
 
-def plan(database: Database, scope: Scope, *, ground: str, by: str, approved_by: tuple[str, ...] = ()) -> str:
-    """Freeze a scope as a new erasure and return its id; nothing is changed yet. `ground` is a key of `GROUNDS`."""
+def plan(
+    database: Database,
+    scope: Scope,
+    *,
+    ground: str,
+    by: str,
+    approved_by: tuple[str, ...] = (),
+    order: tuple[str, str] | None = None,
+) -> str:
+    """Freeze a scope as a new erasure and return its id; nothing is changed yet. `ground` is a key of `GROUNDS`.
+
+    `order` is the id of the order that asks for it and the SHA-256 of its file, which the certificate names.
+    """
     if ground not in GROUNDS:
         raise errors.UsageError(f"{ground} is no ground for erasure; choose one of {', '.join(GROUNDS)}.")
     erasure_id = ids.new("erasure")
@@ -72,7 +107,8 @@ def plan(database: Database, scope: Scope, *, ground: str, by: str, approved_by:
         salt = os.urandom(32).hex()
         listed: Any = {"erasure": erasure_id, "salt": salt, "items": [[r.kind, r.id, r.item] for r in ledger]}
         progress: dict[str, Any] = {
-            "ground": GROUNDS[ground],
+            "ground": f"{GROUNDS[ground]}; order file SHA-256 {order[1]}" if order else GROUNDS[ground],
+            "order": order[0] if order else None,
             "approved_by": list(approved_by),
             "commitment": hashlib.sha256(rfc8785.dumps(listed)).hexdigest(),
             "salt": salt,
@@ -95,7 +131,8 @@ def carry_out(run: Run) -> Erasure:
             stored = erasures.find(tx, run.erasure_id)
         if stored.state == "certified":
             return summary(stored)
-        STEPS[stored.state](run, stored.progress)
+        with spoken("the vault's folder"):
+            STEPS[stored.state](run, stored.progress)
 
 
 def summary(stored: erasures.Stored) -> Erasure:
@@ -134,15 +171,22 @@ def _stop(run: Run, progress: dict[str, Any]) -> None:
         for subject_id in of_kind["subject"]:
             subjects.stop(tx, subject_id)
         partly = {face.photo_id for face in faces.stored(tx, id=of_kind["face"])} - set(of_kind["photo"])
-        for photo_id in [*of_kind["photo"], *partly]:
-            photo, opened = photos.find(tx, photo_id), photos.fields(tx, photo_id)
+        found = photos.several(tx, [*of_kind["photo"], *partly])
+        locations = {
+            source_id: sources.find(tx, source_id).location for source_id in {p.source_id for p in found.values()}
+        }
+        for photo_id, photo in found.items():
+            opened = photos.fields(tx, photo_id)
             content = suppressions.content(tx, bytes.fromhex(opened["sha256"]))
             suppressions.add(tx, content, "content", run.erasure_id)
-            if photo_id not in partly:
-                location = sources.find(tx, photo.source_id).location
-                token = suppressions.address(tx, location, photo.address)
+            if kept := bytes.fromhex(opened.get("imprint") or ""):
+                suppressions.add_picture(tx, (kept, mirrored(kept)), run.erasure_id)
+            if photo_id in partly:
+                photos.note(tx, photo_id, imprint=None)  # it is of the picture with the erased face in it
+            else:
+                token = suppressions.address(tx, locations[photo.source_id], photo.address)
                 suppressions.add(tx, token, "address", run.erasure_id)
-                photos.renew(tx, photo_id, state="stopped")
+        photos.reach(tx, of_kind["photo"])
         progress["suppressed"] = suppressions.counts(tx, run.erasure_id)
         _enter(tx, run.erasure_id, "stopped", progress, {"items": len(ledger)})
 
@@ -151,23 +195,33 @@ def _destroy_keys(run: Run, progress: dict[str, Any]) -> None:
     """Clear the files at the sources, then destroy the keys of everything in scope."""
     keys = run.database.keys
     if "source" not in progress:
-        progress["source"] = files.clear(run.database, run.pool, run.erasure_id)
+        pieces: list[bytes] = []
+        cleared = files.clear(run.database, run.pool, run.erasure_id, pieces.append)
+        run.clear += [window for piece in pieces for window in residue.varied(piece)]
+        progress["source"], progress["beside"] = cleared.files, cleared.beside
         with run.database.write() as tx:
             erasures.advance(tx, run.erasure_id, "stopped", progress)
     with run.database.read() as tx:
         ledger = erasures.ledger(tx, run.erasure_id)
         discarded = erasures.discarded(tx)
     items = sorted({reached.item for reached in ledger})
-    if "epoch" not in progress:  # what the rotation starts from is on record before it happens
+    keys.reload()  # an error behind the point of no return left the old epoch in memory: it would be rotated twice
+    done = _punctured(keys, items)
+    if "epoch" not in progress or not done:  # what the rotation starts from is on record before it happens
         progress["epoch"], progress["state"] = keys.epoch, keys.state_hash
         with run.database.write() as tx:
             erasures.advance(tx, run.erasure_id, "stopped", progress)
-    if not _punctured(keys, items):
+    if not done:
         _remember(run, ledger)
-        keys.advance([*items, *discarded])
+        with run.database.read() as tx:
+            record = replay.record(tx, erasures.find(tx, run.erasure_id), ledger)
+        keys.advance([*items, *discarded], record)
+    replicas = keys.align()  # as long as one may hold the old key, no key is destroyed
+    discarded = [item for item in discarded if _punctured(keys, [item])]  # none that came after a rotation cut short
     with run.database.write() as tx:
         erasures.clear_discarded(tx, discarded)
         log.erase(tx, discarded)
+        standing.follow(tx, keys.epoch)
         progress["keys"] = {
             "method": "puncturable key tree; the old epoch key overwritten",
             "provider": keys.provider,
@@ -177,7 +231,7 @@ def _destroy_keys(run: Run, progress: dict[str, Any]) -> None:
             "epoch_after": keys.epoch,
             "state_before": progress["state"],
             "state_after": keys.state_hash,
-            "replicas": 0,
+            "replicas": replicas,
         }
         tokens = [hashlib.sha256(f"{progress['salt']} {item}".encode()).digest() for item in items]
         count = _by_kind(ledger)
@@ -203,10 +257,8 @@ def _purge(run: Run, progress: dict[str, Any]) -> None:
         run.clear += faces.sealed_bytes(tx, of_kind["face"])  # the sealed forms must leave the files too
         run.rows = [face.row for face in faces.stored(tx, id=of_kind["face"])]
         seen = [face.photo_id for face in faces.stored(tx, id=of_kind["face"])]
-        for face_id in of_kind["face"]:
-            faces.remove(tx, face_id)
-        for photo_id in of_kind["photo"]:
-            photos.remove(tx, photo_id)
+        faces.remove(tx, of_kind["face"])
+        photos.remove(tx, of_kind["photo"])
         for photo_id in set(seen) - set(of_kind["photo"]):
             photos.renew(tx, photo_id, faces_seen=photos.find(tx, photo_id).faces - seen.count(photo_id))
         for subject_id in of_kind["subject"]:
@@ -221,6 +273,7 @@ def _purge(run: Run, progress: dict[str, Any]) -> None:
             "subjects": len(of_kind["subject"]),
             "sources": len(of_kind["source"]),
             "log-details": details,
+            **progress["beside"],
         }
         _enter(tx, run.erasure_id, "purged", progress, {"counts": progress["counts"]})
 
@@ -233,7 +286,10 @@ def _verify(run: Run, progress: dict[str, Any]) -> None:
             break
         time.sleep(0.1)
     folder = run.database.path.parent
-    scan = residue.scan(folder, run.clear)
+    with run.database.read() as tx:
+        known_exports = [Path(export.path) for export in exports.every(tx)]
+    with snapshot.absent(folder):  # a backup's copy of the records may still hold them, sealed
+        scan = residue.scan(folder, run.clear, words=run.words, temporary=run.temporary, exports=known_exports)
     # A process that no longer knows what to look for still knows in which files it was, and what they held.
     known = [name for name, digest in progress.get("residue", {}).items() if residue.digest(folder / name) == digest]
     if where := sorted({*scan.where, *known}):
@@ -245,17 +301,20 @@ def _verify(run: Run, progress: dict[str, Any]) -> None:
             "nothing is certified. Remove what should not be there and run `countenance erase --resume`."
         )
     with run.database.read() as tx:
-        found = _findable(run, tx, erasures.find(tx, run.erasure_id).collection_id)
+        probes, found = _findable(run, tx, erasures.find(tx, run.erasure_id).collection_id)
     if found:
         raise errors.VaultError(f"A search still finds {found} erased faces. Nothing is certified.")
     progress["scan"] = {name: getattr(scan, name) for name in ("files", "bytes", "patterns", "hits", "control_hits")}
-    progress["scan"]["places"] = ["vault"]
-    progress["search"] = {"probes": len(run.templates), "hits": found}
-    if not run.templates and progress["scope"]["faces"]:
-        progress["limits"] = [CUT_SHORT]
+    progress["scan"]["places"] = list(scan.places)
+    progress["search"] = {"probes": probes, "hits": found}
+    cut_short = not run.templates and progress["scope"]["faces"]
+    progress["limits"] = [CUT_SHORT] * bool(cut_short) + [SHORT.format(scan.short)] * bool(scan.short)
+    progress["not_covered"] = [*certificate.NOT_COVERED, *progress["limits"]]
     with run.database.write() as tx:
-        names = ("counts", "keys", "processes", "scan", "scope", "search", "source", "suppressed")
-        _enter(tx, run.erasure_id, "verified", progress, {name: progress[name] for name in names})
+        names = ("counts", "keys", "not_covered", "processes", "scan", "scope", "search", "source", "suppressed")
+        said = {name: progress[name] for name in names}  # its sentences hold words that may be somebody's name
+        said["not_covered"] = hashlib.sha256(canonical(said["not_covered"])).hexdigest()
+        _enter(tx, run.erasure_id, "verified", progress, said)
 
 
 def _certify(run: Run, progress: dict[str, Any]) -> None:
@@ -266,6 +325,7 @@ def _certify(run: Run, progress: dict[str, Any]) -> None:
         log.append(tx, Entry(kind="erasure:certified", public={"erasure": run.erasure_id, "bundle": digest}))
         erasures.advance(tx, run.erasure_id, "certified", progress, bundle)
     run.clear.clear()
+    run.words.clear()
     for template in run.templates:
         template[:] = 0
     run.templates.clear()
@@ -295,13 +355,13 @@ def _enter(  # noqa: PLR0917
     entry = Entry(kind=f"erasure:{state}", public={"erasure": erasure_id, **public}, parts=parts)
     number = log.append(tx, entry)
     leaf = log.leaf(tx, number)
-    progress["states"].append({"state": state, "at": log.stamp(tx.now), "entry": number, "leaf": leaf_hash(leaf).hex()})
+    progress["states"].append({"state": state, "at": log.moment(tx), "entry": number, "leaf": leaf_hash(leaf).hex()})
     erasures.advance(tx, erasure_id, state, progress)
 
 
 def _demand_current(tx: Tx, scope: Scope) -> None:
     """Refuse a scope that the records have outgrown since it was shown: what was added meanwhile would be missed."""
-    held = {face.id for face in faces.stored(tx, id=list(scope.faces), state="held")}
+    held = faces.beyond_stop(tx, scope.faces)
     now = {face.id for face in faces.stored(tx, photo_id=list(scope.photos))}
     for subject_id in scope.subjects:
         now |= {face.id for face in faces.stored(tx, subject_id=subject_id)}
@@ -342,16 +402,20 @@ def _punctured(keys: Any, items: list[int]) -> bool:
 def _remember(run: Run, ledger: list[Reached]) -> None:
     """Collect, in memory, every clear value in scope and its keys, while they can still be read."""
     with run.database.read() as tx:
+        transform = run.transform_of(tx, erasures.find(tx, run.erasure_id).collection_id)
+        shown = photos.several(tx, [reached.id for reached in ledger if reached.kind == "photo"])
         for reached in ledger:
             run.clear.append(tx.keys.item_key(reached.item))
             if reached.kind == "face":
                 template = faces.template(tx, reached.id, state="stopped").copy()
                 run.templates.append(template)
-                run.clear += [*residue.forms_of_template(template), faces.crop(tx, reached.id)]
+                run.clear += residue.forms_of_template(template)
+                run.clear += residue.forms_of_template(template @ transform.T)[1:]  # float32 would differ by rounding
+                run.clear += residue.pixels_of(faces.crop(tx, reached.id))
             elif reached.kind == "photo":
-                run.clear.append(os.fsencode(photos.find(tx, reached.id).address))
+                run.words.append(os.fsencode(shown[reached.id].address))
             elif reached.kind == "subject":
-                run.clear.append(subjects.name_of(tx, reached.id).encode())
+                run.words.append(subjects.name_of(tx, reached.id).encode())
     run.clear.append(run.database.keys.epoch_key())
 
 
@@ -369,12 +433,12 @@ def _acknowledged(run: Run) -> dict[str, Any]:
         time.sleep(0.05)
 
 
-def _findable(run: Run, tx: Tx, collection_id: str) -> int:
-    """How many erased faces the index still knows or a search with their templates still returns."""
+def _findable(run: Run, tx: Tx, collection_id: str) -> tuple[int, int]:
+    """How many templates were searched with, and how many erased faces the index still knows or such a search returns."""
     engine = run.index_of(tx, collection_id)
     known = {row for row in run.rows if engine.contains(row)}
-    if run.templates and len(engine):
-        probes = np.stack(run.templates).astype(np.float32)
-        for rows, _ in engine.search(probes, threshold=-1.0 + 1e-6, now=tx.second):
+    probes = run.templates[:: -(-len(run.templates) // PROBES) or 1]
+    if probes and len(engine):
+        for rows, _ in engine.search(np.stack(probes).astype(np.float32), threshold=ITSELF, now=tx.second):
             known.update(set(run.rows).intersection(int(row) for row in rows))
-    return len(known)
+    return len(probes), len(known)

@@ -1,154 +1,197 @@
-"""An erasure at the sources: files deleted, faces redacted, or a line on the worklist where we may not or cannot write."""
+"""An erasure outside the vault: files deleted, faces redacted, or a line on the worklist where we may not or cannot write."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 
 from PIL import Image
 
-from countenance import errors, ids
+from countenance import errors
 from countenance import sources as openers
 from countenance.audit import log
-from countenance.records import Address, Box, Entry, Source
+from countenance.orders import companions, exports, worklist
+from countenance.orders.companions import Done
+from countenance.orders.worklist import Todo
+from countenance.records import Address, Box, Source
 from countenance.sources import Opened
 from countenance.store import erasures, faces, photos, sources
 from countenance.store.database import Database, Tx
-from countenance.store.erasures import Reached, Work
+from countenance.store.erasures import Reached
 from countenance.vision.pool import Pool
 from countenance.vision.redact import redact
 
+PIECE = 4096  # bytes from the middle of a photo's file, by which it is recognised in other files
+BATCH = 256  # records that get a new key in one transaction
+NOT_WRITTEN = "The source says that its files are not touched."
+UNREACHED = "The source cannot be reached."
+READ_ONLY = (
+    "The source cannot be written to. Files beside it, such as sidecars and thumbnails, can show or name the face."
+)
+LINKED = "It was deleted here, and its content has other names (hard links)."
+NO_FACE = "No face is known in it, so a person must look which it is."
+NOT_ALL = "Of {seen} faces in it {known} were known, and those are redacted: a person must look for the others."
 
-def clear(database: Database, pool: Callable[[], Pool], erasure_id: str) -> dict[str, int]:
-    """Do at each source what it says for the photos in scope, and count: deleted, redacted, worklist, failed.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleared:
+    """What was done outside the vault."""
+
+    files: dict[str, int]  # deleted, redacted, worklist, failed
+    beside: dict[str, int]  # companions: deleted or rewritten; exports: gone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reached:
+    """One photo whose file the erasure reaches."""
+
+    photo_id: str
+    address: Address
+    action: str  # delete, redact
+    boxes: tuple[Box, ...]  # of the faces to redact
+    seen: int  # faces that were seen in it, if all of them go; else 0
+
+
+def clear(
+    database: Database, pool: Callable[[], Pool], erasure_id: str, remember: Callable[[bytes], None] = lambda _: None
+) -> Cleared:
+    """Do at each source what it says for the photos in scope and what lies beside them, and delete exports of them.
 
     Doing it twice is the same as once: a file that is gone counts as deleted, a redacted face is redacted again.
-    What fails goes on the worklist too.
+    What fails goes on the worklist too. `remember` gets a piece of each file's coded pixels before the file is changed.
     """
     counts = {"deleted": 0, "redacted": 0, "worklist": 0, "failed": 0}
+    companion_count = 0
     with database.read() as tx:
         ledger = erasures.ledger(tx, erasure_id)
         whole = {r.id for r in ledger if r.kind == "photo"}
         in_scope = {r.id for r in ledger if r.kind == "face"}
+        resealed = {r.id for r in ledger if r.kind == "resealed"}
         partly = sorted({f.photo_id for f in faces.stored(tx, id=list(in_scope))} - whole)
         by_source: dict[str, list[str]] = {}
-        for photo_id in [*sorted(whole), *partly]:
-            by_source.setdefault(photos.find(tx, photo_id).source_id, []).append(photo_id)
+        for photo_id, photo in photos.several(tx, [*sorted(whole), *partly]).items():
+            by_source.setdefault(photo.source_id, []).append(photo_id)
         listed = [(sources.find(tx, source_id), photo_ids) for source_id, photo_ids in by_source.items()]
     for source, photo_ids in listed:
-        by_hand = []
-        with _writable(source) as opened:
-            for photo_id in photo_ids:
-                done, todo = _photo(database, pool, opened, source, photo_id, whole=photo_id in whole)
-                if done:
-                    counts[done] += 1
+        left = []
+        with database.read() as tx:
+            reached = [_reached(tx, source, photo_id, whole=photo_id in whole) for photo_id in photo_ids]
+        with _opened(source) as (opened, refusal):
+            for one in reached:
+                if opened is None or refusal:
+                    left.append(Todo(path=one.address.path, action=one.action, why=refusal))
+                    continue
+                with suppress(errors.SourceError):
+                    remember(opened.part(one.address, one.address.size // 2, PIECE))
+                did, todo = _photo(database, pool, opened, erasure_id, one)
+                if did:
+                    counts[did] += 1
                 if todo:
-                    counts["worklist"] += 1
-                    by_hand.append(todo)
-        _put_on_worklist(database, erasure_id, source, by_hand)
+                    left.append(todo)
+            if opened:  # when all files are done: who shares a companion with whom is known only then
+                done = [Done(photo_id=one.photo_id, path=one.address.path, action=one.action) for one in reached]
+                number, more = companions.clear(database, pool, opened, erasure_id, done, writable=not refusal)
+                companion_count += number
+                left += more
+        with database.write() as tx:
+            worklist.put(tx, erasure_id, source.id, source.location, left)
     for photo_id in partly:
-        _neighbours(database, pool, erasure_id, photo_id, in_scope)
-    return counts
+        _neighbours(database, pool, erasure_id, photo_id, in_scope, resealed)
+    for first in range(0, len(partly), BATCH):
+        _reseal(database, erasure_id, set(partly[first : first + BATCH]) - resealed)
+    export_count = exports.clear(database, erasure_id)
+    with database.read() as tx:
+        counts["worklist"] = len(erasures.worklist(tx, erasure_id))
+    return Cleared(files=counts, beside={"companions": companion_count, "exports": export_count})
+
+
+def _reached(tx: Tx, source: Source, photo_id: str, *, whole: bool) -> _Reached:
+    return _Reached(
+        photo_id=photo_id,
+        address=photos.address_of(tx, photo_id),
+        action="delete" if whole and source.on_erase != "redact" else "redact",
+        boxes=tuple(
+            _box(tx, face.id) for face in faces.stored(tx, photo_id=photo_id, state="stopped", stopped_by=None)
+        ),
+        seen=photos.find(tx, photo_id).faces if whole else 0,
+    )
 
 
 @contextmanager
-def _writable(source: Source) -> Iterator[Opened | None]:
-    """The source, open; None where we may not write, or cannot reach it."""
+def _opened(source: Source) -> Iterator[tuple[Opened | None, str]]:
+    """The source, open if it can be, and why it is not written to; empty if it is."""
     opened: Opened | None = None
-    if source.on_erase != "worklist" and source.kind != "enrolment":
+    if source.kind != "enrolment":
         with suppress(errors.SourceError, errors.UsageError):
             opened = openers.open(source.kind, source.location)
     try:
-        yield opened if opened and opened.writable else None
+        if source.on_erase == "worklist":
+            yield opened, NOT_WRITTEN
+        elif opened is None:
+            yield None, UNREACHED
+        else:
+            yield opened, "" if opened.writable else READ_ONLY
     finally:
         if opened:
             opened.close()
 
 
 def _photo(
-    database: Database,
-    pool: Callable[[], Pool],
-    opened: Opened | None,
-    source: Source,
-    photo_id: str,
-    *,
-    whole: bool,
-) -> tuple[str | None, tuple[str, str] | None]:
+    database: Database, pool: Callable[[], Pool], opened: Opened, erasure_id: str, reached: _Reached
+) -> tuple[str | None, Todo | None]:
     """Do what the source says for one photo: which count it belongs to, and what is left to do by hand, if anything."""
-    with database.read() as tx:
-        address = photos.address_of(tx, photo_id)
-        stopped = faces.stored(tx, photo_id=photo_id, state="stopped")
-        boxes = [tuple(faces.fields(tx, face.id)["box"]) for face in stopped]
-    action = "delete" if whole and source.on_erase != "redact" else "redact"
-    by_hand = (address.path, action)
-    if opened is None:
-        return None, by_hand
+    left = partial(Todo, path=reached.address.path, action=reached.action)
     try:
-        if action == "delete":
+        if reached.action == "delete":
             # Where the content has other names (hard links), a person must find them.
-            return (None, by_hand) if opened.erase_file(address) else ("deleted", None)
-        if boxes:  # where no face is known, a person must say what to redact
-            _redact(database, pool, opened, photo_id, address, boxes)
-            return "redacted", None
-    except (errors.BadImage, errors.SourceError, errors.UsageError, errors.DiskFull):
-        return "failed", by_hand
-    return None, by_hand
+            return (None, left(why=LINKED)) if opened.erase_file(reached.address) else ("deleted", None)
+        if not reached.boxes:
+            return None, left(why=NO_FACE)
+        _redact(database, pool, opened, erasure_id, reached)
+    except errors.BadImage as error:
+        return "failed", left(why=error.facts.get("sentence", str(error)))
+    except (errors.SourceError, errors.UsageError, errors.DiskFull) as error:
+        return "failed", left(why=str(error))
+    known = len(reached.boxes)
+    return "redacted", left(why=NOT_ALL.format(seen=reached.seen, known=known)) if reached.seen > known else None
 
 
-def _redact(  # noqa: PLR0917
-    database: Database,
-    pool: Callable[[], Pool],
-    opened: Opened,
-    photo_id: str,
-    address: Address,
-    boxes: list[tuple[int, ...]],
-) -> None:
+def _redact(database: Database, pool: Callable[[], Pool], opened: Opened, erasure_id: str, reached: _Reached) -> None:
     """Destroy the faces in the file. What is about to be written is noted first, so that a crash repeats nothing."""
     with database.read() as tx:
-        noted = photos.fields(tx, photo_id).get("redacted")
-    content = opened.read(address)
-    if noted == hashlib.sha256(content).hexdigest():  # it was written before the crash
-        rewritten = next(found for found in opened.list() if found.path == address.path)
+        noted = photos.fields(tx, reached.photo_id).get("redacted")
+    content = opened.read(reached.address)
+    if noted == [erasure_id, hashlib.sha256(content).hexdigest()]:  # it was written before the crash
+        rewritten = opened.find(reached.address.path)
+        assert rewritten
     else:
-        content = pool().submit(redact, content, boxes).result()
+        content = pool().submit(redact, content, reached.boxes).result()
         with database.write() as tx:
-            photos.note(tx, photo_id, redacted=hashlib.sha256(content).hexdigest())
-        rewritten = opened.replace(address, content)
+            photos.note(tx, reached.photo_id, redacted=[erasure_id, hashlib.sha256(content).hexdigest()])
+        rewritten = opened.replace(reached.address, content)
     with database.write() as tx:
-        photos.rewritten(tx, photo_id, rewritten, hashlib.sha256(content).digest())
+        photos.rewritten(tx, reached.photo_id, rewritten, hashlib.sha256(content).digest())
 
 
-def finish(database: Database, work_id: str) -> None:
-    """Take a line off the worklist, and log that somebody did it."""
+def _reseal(database: Database, erasure_id: str, photo_ids: Iterable[str]) -> None:
+    """Give photos that stay for the others new keys.
+
+    What was sealed under the old one, in a backup say, holds the hash of the picture with the erased face in it.
+    """
     with database.write() as tx:
-        line = next((line for line in erasures.worklist(tx) if line.id == work_id), None)
-        erasures.finish_work(tx, work_id)
-        assert line
-        public = {"erasure": line.erasure_id, "action": line.action}
-        log.append(tx, Entry(kind="work:finished", public=public))
+        for photo_id in photos.items(tx, photo_ids):  # those that no scan has replaced meanwhile
+            new = tx.take_items(1)
+            old = photos.reseal(tx, photo_id, new)
+            log.reseal(tx, old, new)
+            erasures.reach(tx, erasure_id, Reached(kind="resealed", id=photo_id, item=old))
 
 
-def _put_on_worklist(database: Database, erasure_id: str, source: Source, by_hand: list[tuple[str, str]]) -> None:
-    """Add what is left to do at a source, each (address, action) once."""
-    with database.write() as tx:
-        known = {(w.address, w.action) for w in erasures.worklist(tx, erasure_id) if w.source_id == source.id}
-        for path, action in by_hand:
-            if (path, action) not in known:
-                work = Work(
-                    id=ids.new("work"),
-                    erasure_id=erasure_id,
-                    source_id=source.id,
-                    action=action,
-                    address=path,
-                    location=source.location,
-                )
-                erasures.add_work(tx, work)
-
-
-def _neighbours(
-    database: Database, pool: Callable[[], Pool], erasure_id: str, photo_id: str, in_scope: set[str]
+def _neighbours(  # noqa: PLR0917
+    database: Database, pool: Callable[[], Pool], erasure_id: str, photo_id: str, in_scope: set[str], done: set[str]
 ) -> None:
     """Give each face beside an erased one a new key and a crop that no longer shows the erased face.
 
@@ -156,11 +199,10 @@ def _neighbours(
     """
     with database.read() as tx:
         erased = [_box(tx, face.id) for face in faces.stored(tx, photo_id=photo_id) if face.id in in_scope]
-        done = {r.id for r in erasures.ledger(tx, erasure_id) if r.kind == "resealed"}
         beside = [
             (face.id, faces.fields(tx, face.id)["crop_box"], faces.crop(tx, face.id))
-            for face in faces.stored(tx, photo_id=photo_id, state="held")
-            if face.id not in done
+            for face in faces.stored(tx, photo_id=photo_id)
+            if face.id not in in_scope | done
         ]
     for face_id, crop_box, crop in beside:
         shown = list(_inside(erased, crop_box))

@@ -12,7 +12,7 @@ from countenance.store.database import Tx
 
 def of_photos(tx: Tx, photo_ids: Iterable[str]) -> Scope:
     """These photos, with every face in them."""
-    found = [photos.find(tx, photo_id) for photo_id in photo_ids]
+    found = photos.several(tx, photo_ids).values()
     held = [face.id for face in faces.stored(tx, photo_id=[photo.id for photo in found])]
     return _scope(tx, "photo", {photo.collection_id for photo in found}, held, whole=[photo.id for photo in found])
 
@@ -48,23 +48,31 @@ def of_search(tx: Tx, search_id: str, only: Iterable[str] = ()) -> Scope:
     return _scope(tx, "search", {collection_id}, chosen)
 
 
+def of_order(
+    tx: Tx, collection_id: str, *, whole: Iterable[str], face_ids: Iterable[str], subject_ids: Iterable[str]
+) -> Scope:
+    """What an order erases in one collection: whole photos, or these faces in them, and the subjects that go with them."""
+    return _scope(tx, "order", {collection_id}, face_ids, whole=whole, subject_ids=subject_ids)
+
+
 def reach(tx: Tx, scope: Scope) -> list[Reach]:
     """The scope in full, photo by photo, with what happens to the file at its source."""
     listed = []
-    in_scope = set(scope.faces)
-    touched = dict.fromkeys(scope.photos)
-    touched.update(dict.fromkeys(face.photo_id for face in faces.stored(tx, id=list(in_scope))))
-    for photo_id in touched:
-        photo = photos.find(tx, photo_id)
-        source = sources.find(tx, photo.source_id)
-        here = tuple(face.id for face in faces.stored(tx, photo_id=photo_id) if face.id in in_scope)
+    touched: dict[str, list[str]] = {photo_id: [] for photo_id in scope.photos}
+    for face in faces.stored(tx, id=list(scope.faces)):
+        touched.setdefault(face.photo_id, []).append(face.id)
+    found = photos.several(tx, touched)
+    of = {source_id: sources.find(tx, source_id) for source_id in {photo.source_id for photo in found.values()}}
+    for photo_id, here in touched.items():
+        photo = found[photo_id]
+        source = of[photo.source_id]
         listed.append(
             Reach(
                 photo_id=photo_id,
                 address=photo.address,
                 source=source.location,
                 whole=photo_id in scope.photos,
-                faces=here,
+                faces=tuple(here),
                 action=source.on_erase,
             )
         )
@@ -84,11 +92,15 @@ def _scope(
     """Settle which photos go as a whole: those asked for, those that show nobody else, and those whose source deletes."""
     reached = set(face_ids)
     photo_ids = set(whole)
-    for photo_id in {face.photo_id for face in faces.stored(tx, id=list(reached))} - photo_ids:
-        photo = photos.find(tx, photo_id)
-        here = [face.id for face in faces.stored(tx, photo_id=photo_id)]
-        alone = len(reached.intersection(here)) >= photo.faces
-        if alone or sources.find(tx, photo.source_id).on_erase == "delete":
+    others = photos.several(tx, {face.photo_id for face in faces.stored(tx, id=list(reached))} - photo_ids)
+    origins = {photo.source_id for photo in others.values()}
+    deletes = {source_id for source_id in origins if sources.find(tx, source_id).on_erase == "delete"}
+    shown: dict[str, list[str]] = {photo_id: [] for photo_id in others}
+    for face in faces.stored(tx, photo_id=list(others)):
+        shown[face.photo_id].append(face.id)
+    for photo_id, here in shown.items():
+        alone = len(reached.intersection(here)) >= others[photo_id].faces
+        if alone or others[photo_id].source_id in deletes:
             photo_ids.add(photo_id)
             reached.update(here)
     if len(collection_ids) > 1:

@@ -6,7 +6,8 @@ from countenance import errors
 from countenance.audit import log
 from countenance.records import Comparison, Entry, Seen, SeenFace
 from countenance.search import calibration
-from countenance.search.find import Question
+from countenance.search.ordered import demand_still
+from countenance.search.question import Question
 from countenance.store import collections
 from countenance.store.database import Database
 
@@ -26,6 +27,7 @@ def compare(database: Database, question: Question, first: Seen, second: Seen, *
     threshold = table.threshold(fmr, 1)
     why = {"purpose": question.purpose, "case": question.case, "by": question.by}
     with database.write() as tx:
+        demand_still(tx, question)
         item = collections.item_of(tx, question.collection_id)
         public = {"collection": question.collection_id, "same": score >= threshold, "fmr": str(fmr)}
         entry = log.append(tx, Entry(kind="compare:done", public=public, parts=((item, why),)))

@@ -27,29 +27,17 @@ from countenance.records import (
 )
 from countenance.search import calibration
 from countenance.search.gallery import Galleries
+from countenance.search.ordered import demand_still, shows
+from countenance.search.question import DEFAULT_FPIR, Question
 from countenance.search.release import release
-from countenance.store import collections, faces, searches, subjects
+from countenance.store import collections, faces, orders, photos, searches, subjects
 from countenance.store.database import Database, Tx
 from countenance.vision.examine import MODEL, examine
-
-DEFAULT_FPIR = 0.01
 
 
 def subject_threshold(subjects_enrolled: int) -> float:
     """The score from which a face is taken for one of so many subjects."""
     return calibration.load(MODEL).threshold(DEFAULT_FPIR, subjects_enrolled)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What is asked of a collection, and why."""
-
-    collection_id: str
-    purpose: str
-    case: str
-    by: str  # who asks, as the operating system or the key says
-    fpir: float = DEFAULT_FPIR
-    top: int | None = None  # the best so many of all that are above the threshold; None for all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +83,8 @@ def of_picture(tx: Tx, galleries: Galleries, collection_id: str, seen: Seen, num
 def of_face(tx: Tx, collection_id: str, face_id: str) -> list[Probe]:
     """The probe that a stored face is; it does not find itself."""
     face = faces.find(tx, face_id)
-    if face.collection_id != collection_id:
+    collection, photo = collections.find(tx, collection_id), photos.find(tx, face.photo_id)
+    if face.collection_id != collection_id or not shows(tx, orders.in_force(tx), collection, photo):
         raise errors.NotFound(noun="face", name=face_id)
     itself = frozenset(stored.row for stored in faces.stored(tx, id=face_id))
     template = faces.template(tx, face_id)
@@ -123,6 +112,7 @@ def find(
         galleries.of(tx, question.collection_id)  # a first search builds the index; writers need not wait for that
     with database.write() as tx:
         collection = collections.find(tx, question.collection_id)
+        demand_still(tx, question)
         if gaps := missing(collection):
             raise errors.Incomplete(name=collection.name, missing="; ".join(gaps))
         engine = galleries.of(tx, collection.id)

@@ -48,10 +48,10 @@ class Galleries:
     def of(self, tx: Tx, collection_id: str) -> Exact:
         """The collection's index, in step with the records as the transaction sees them."""
         with self.lock:
+            self.follow(tx)
             if collection_id not in self.indexes:
                 self.indexes[collection_id] = index.create(self.dimension)
                 self.last_row[collection_id] = 0
-            self.follow(tx)
             engine = self.indexes[collection_id]
             after = self.last_row[collection_id]
             for rows, templates, expires in faces.open_templates(tx, collection_id, after, self.dimension):
@@ -61,15 +61,27 @@ class Galleries:
             return engine
 
     def follow(self, tx: Tx) -> int:
-        """Drop what was hidden since the last time, zeroing it, and return the generation that this process is at."""
+        """Drop what was hidden since the last time, zeroing it, and take up what is shown again; return the generation."""
         with self.lock:
             generation = self.database.generation_in(tx)
             if generation != self.generation:
                 gone = np.array(faces.gone_since(tx, self.generation), np.int64)
                 for engine in self.indexes.values():
                     engine.remove(gone)
+                if back := faces.back_since(tx, self.generation):
+                    self._take_up(tx, back)
                 self.generation = generation
             return generation
+
+    def _take_up(self, tx: Tx, back: list[int]) -> None:
+        """Add rows that this process has passed already and that are shown again."""
+        for collection_id, engine in self.indexes.items():
+            last = self.last_row[collection_id]
+            missing = [row for row in set(back) if row <= last]
+            engine.remove(missing)  # an older view of the records may have taken some up already
+            for rows, templates, expires in faces.open_templates(tx, collection_id, 0, self.dimension, missing):
+                engine.add(np.array(rows, np.int64), templates, np.array(expires, np.int64))
+                templates[:] = 0
 
     def keep_up(self, stop: threading.Event, process_id: str) -> None:
         """Follow what other processes do until stopped, in a thread of its own.

@@ -1,7 +1,8 @@
 """Which candidates may be shown: the only maker of `Hit`.
 
 The index proposes; the records decide, in the transaction that logs the search. A candidate whose face is hidden,
-erased or expired since, whose collection no longer states its basis, or whose subject's consent ended is not shown.
+erased, expired or in the scope of an order since, whose collection no longer states its basis, or whose subject's
+consent ended is not shown.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Mapping
 from countenance.gate.admit import missing
 from countenance.records import ART6, ART9, Collection, Face, Hit, Photo, Source, Subject
 from countenance.search.calibration import Calibration
-from countenance.store import faces, photos, sources, subjects
+from countenance.search.ordered import shows
+from countenance.store import faces, orders, photos, sources, subjects
 from countenance.store.database import Tx
 
 
@@ -23,6 +25,7 @@ def release(
         return []
     held = faces.by_rows(tx, candidates, tx.second)
     known = {subject.id: subject for subject in subjects.every(tx, collection.id)}
+    in_force = orders.in_force(tx)
     hits = []
     for row, score in sorted(candidates.items(), key=lambda pair: (-pair[1], pair[0])):
         face = held.get(row)
@@ -34,7 +37,7 @@ def release(
         ):
             continue
         photo = photos.find(tx, face.photo_id)
-        if photo.state not in {"held", "vanished"}:
+        if photo.state not in {"held", "vanished"} or not shows(tx, in_force, collection, photo):
             continue
         fpir = calibration.fpir(score, gallery)
         hits.append(

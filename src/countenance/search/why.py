@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from countenance import errors
 from countenance.gate.admit import missing
 from countenance.records import ART6, ART9, Collection, Photo
-from countenance.store import collections, entries, erasures, faces, photos, searches, sources, subjects
+from countenance.store import collections, entries, erasures, faces, photos, searches, sources, subjects, wishes
 from countenance.store.database import Tx
 
 
@@ -66,6 +66,15 @@ def _subject(tx: Tx, record_id: str) -> Iterator[str]:
     yield from _used(tx, subjects.item_of(tx, record_id))
 
 
+def _wish(tx: Tx, record_id: str) -> Iterator[str]:
+    wish = wishes.find(tx, record_id)
+    terms = wish.consent
+    yield f"A wish to be kept out, signed by {terms.by}, {terms.given_at:%Y-%m-%d} to {terms.until:%Y-%m-%d}: {terms.text}"
+    yield f"The template made from {wish.photos} photos serves that alone: it is in no index, and no search finds it."
+    yield "While the wish is in force, no face that matches it is kept; which those were is not recorded."
+    yield from _used(tx, wishes.item_of(tx, record_id))
+
+
 def _search(tx: Tx, record_id: str) -> Iterator[str]:
     collection_id, hits = searches.hits(tx, record_id)
     yield f"A search in collection {collection_id}; {len(hits)} of its hits are still held."
@@ -84,6 +93,7 @@ EXPLAIN: dict[str, tuple[str, Callable[[Tx, str], Iterator[str]]]] = {
     "pho_": ("photo", _photo),
     "fac_": ("face", _face),
     "sub_": ("subject", _subject),
+    "wis_": ("wish", _wish),
     "sea_": ("search", _search),
     "era_": ("erasure", _erasure),
 }

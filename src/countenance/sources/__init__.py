@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 from countenance.errors import SourceGone, UsageError
 from countenance.sources.archive import Archive, form_of
+from countenance.sources.companion import Companion
 from countenance.sources.folder import Folder
 from countenance.sources.opened import LIMIT, SKIPPED, Content, Opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LIMIT", "OPENERS", "SKIPPED", "Content", "Opened", "kind_of", "open"]
+__all__ = ["LIMIT", "OPENERS", "SKIPPED", "Companion", "Content", "Opened", "kind_of", "open"]
 
 OPENERS: dict[str, Callable[[str], Opened]] = {"folder": Folder, "archive": Archive}
 

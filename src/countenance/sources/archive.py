@@ -26,8 +26,10 @@ from countenance.records import Address
 from countenance.sources.opened import HEAD, LIMIT, Content, Fetch, hidden, sift, unchangeable, unwanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Literal
+
+    from countenance.sources.companion import Companion
 
     Form = Literal["zip", "", "gz", "bz2", "xz"]
     Member = tuple[Address, Fetch]
@@ -87,6 +89,18 @@ class Archive:
             if found.path == address.path:
                 return fetch()
         raise AddressUnreadable(why="it is not in the archive any more")
+
+    def find(self, path: str) -> Address | None:
+        """Look through the archive for one member."""
+        return next((found for found, _ in self._members(self._path, Counter()) if found.path == path), None)
+
+    def companions(self, paths: Iterable[str]) -> dict[str, Sequence[Companion]]:  # noqa: ARG002
+        """Give none: nothing here is changed, and who removes the photo from the archive has the whole archive."""
+        return {}
+
+    def part(self, address: Address, at: int, size: int) -> bytes:  # noqa: ARG002 - as the protocol has it
+        """Refuse: members are packed."""
+        raise unchangeable()
 
     def erase_file(self, address: Address) -> int:  # noqa: ARG002
         """Refuse: an archive is not changed."""

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Self
 
 from countenance.errors import AddressUnreadable, BadImage, DiskFull, SourceError, SourceGone, UsageError
 from countenance.records import Address
+from countenance.sources.companion import FOLDERS, Companion, companions
 from countenance.sources.opened import HEAD, LIMIT, Content, hidden, sift, unwanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe swapped in must not hold us up
@@ -94,15 +95,62 @@ class Folder:
             raise AddressUnreadable(why="it changed while it was read")
         return content
 
+    def part(self, address: Address, at: int, size: int) -> bytes:
+        """Return some bytes of a regular file."""
+        path, name = _split(address)
+        try:
+            with self._folder(path) as folder, os.fdopen(os.open(name, _FILE, dir_fd=folder), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise AddressUnreadable(why="it is not an ordinary file any more")
+                return os.pread(file.fileno(), size, at)
+        except OSError as error:
+            raise AddressUnreadable(why=_why(error)) from None
+
+    def find(self, path: str) -> Address | None:
+        """Look at one file."""
+        address = Address(path=path, size=0, modified_ns=0)
+        inside, name = _split(address)
+        try:
+            with self._folder(inside) as folder:
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise AddressUnreadable(why=_why(error)) from None
+        if not stat.S_ISREG(found.st_mode):
+            raise AddressUnreadable(why="it is not an ordinary file any more")
+        return Address(path=path, size=found.st_size, modified_ns=found.st_mtime_ns)
+
+    def companions(self, paths: Iterable[str]) -> dict[str, Sequence[Companion]]:
+        """List each folder of these files once, with the folders in it that tools keep their own files in."""
+        by_folder: dict[str, dict[str, str]] = {}
+        for path in paths:
+            inside, name = _split(Address(path=path, size=0, modified_ns=0))
+            by_folder.setdefault(inside, {})[name] = path
+        found: dict[str, Sequence[Companion]] = {}
+        for inside, names in by_folder.items():
+            try:
+                with self._folder(inside) as folder:
+                    beside = list(_beside(folder, {name.casefold() for name in names}))
+            except FileNotFoundError:
+                continue
+            except OSError:
+                found |= {path: [Companion(path=path, kind="unlisted", shared=False)] for path in names.values()}
+                continue
+            matched = companions(names, beside, inside)
+            found |= {names[name]: companions_of for name, companions_of in matched.items()}
+        return found
+
     def erase_file(self, address: Address) -> int:
         """Unlink the file. One that has gone already is no error, so an erasure can be resumed."""
         try:
             with self._changing(address) as (folder, name, found):
                 os.unlink(name, dir_fd=folder)
                 _settle(folder)
-                return found.st_nlink - 1
+            self._tidy(address.path)
         except FileNotFoundError:
             return 0
+        return found.st_nlink - 1
 
     def replace(self, address: Address, content: bytes) -> Address:
         """Write beside the file, then rename over it. A crash leaves a hidden file that the next listing removes."""
@@ -124,6 +172,13 @@ class Folder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _tidy(self, path: str) -> None:
+        """Remove the folder of a photo's thumbnails when the last is gone: it bears the photo's name."""
+        parts = path.split("/")
+        if len(parts) > 2 and parts[-3].casefold() == FOLDERS[0]:  # noqa: PLR2004 (the folder, the photo's, the file)
+            with suppress(OSError), self._folder("/".join(parts[:-2]) + "/") as folder:
+                os.rmdir(parts[-2], dir_fd=folder)
 
     def _top(self) -> int:
         """Open the top folder and make sure that it is still the one that was opened first."""
@@ -207,6 +262,43 @@ class Folder:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise DiskFull from None
             raise SourceError(f"The file cannot be changed: {_why(error)}.") from None
+
+
+def _beside(folder: int, names: set[str]) -> Iterator[tuple[str, bool]]:
+    """Yield (path from the folder, whether it is a link) of each file in a folder and in its `FOLDERS`.
+
+    Of the first of those, the folders that are called as one of `names` (in lower case).
+    """
+    inner = []
+    for entry in _entries(folder):
+        if entry.is_dir(follow_symlinks=False):
+            inner.extend([entry.name] * (entry.name.casefold() in FOLDERS))
+        else:
+            yield entry.name, entry.is_symlink()
+    for top in inner:
+        with _inside(folder, top) as tool:
+            for entry in _entries(tool):
+                if not entry.is_dir(follow_symlinks=False):
+                    yield f"{top}/{entry.name}", entry.is_symlink()
+                elif top.casefold() == FOLDERS[0] and entry.name.casefold() in names:
+                    with _inside(tool, entry.name) as of_photo:
+                        for file in _entries(of_photo):
+                            if not file.is_dir(follow_symlinks=False):
+                                yield f"{top}/{entry.name}/{file.name}", file.is_symlink()
+
+
+def _entries(folder: int) -> Sequence[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return list(entries)
+
+
+@contextmanager
+def _inside(folder: int, name: str) -> Iterator[int]:
+    inner = os.open(name, _FOLDER, dir_fd=folder)
+    try:
+        yield inner
+    finally:
+        os.close(inner)
 
 
 def _split(address: Address) -> tuple[str, str]:

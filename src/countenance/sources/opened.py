@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from countenance.errors import AddressUnreadable, BadImage, SourceError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from countenance.records import Address
+    from countenance.sources.companion import Companion
 
 LIMIT = 256 * 2**20
 """Bytes: no larger file is read."""
@@ -87,6 +88,30 @@ class Opened(Protocol):
         Raises:
             AddressUnreadable: the file has vanished, is locked away or is not an ordinary file.
             BadImage: it is larger than `LIMIT`, or damaged inside its archive.
+            SourceGone: the whole source has vanished.
+        """
+
+    def part(self, address: Address, at: int, size: int) -> bytes:
+        """Return up to `size` bytes of one file from byte `at` on, without reading the rest.
+
+        Raises:
+            SourceError: it cannot be read, or the source is an archive, where nothing can be read in part.
+        """
+
+    def find(self, path: str) -> Address | None:
+        """Return the address of the file that is at `path` now, or None if there is none any more.
+
+        Raises:
+            AddressUnreadable: something is there that is not an ordinary file, or it cannot be looked at.
+            SourceGone: the whole source has vanished.
+        """
+
+    def companions(self, paths: Iterable[str]) -> dict[str, Sequence[Companion]]:
+        """Return for each of these files the files beside it that can keep its face or a name; see `companion`.
+
+        A file without any is left out; it need not be there any more. An archive gives none: its members stay together.
+
+        Raises:
             SourceGone: the whole source has vanished.
         """
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
+from countenance.errors import VaultDamaged
 from countenance.store.database import Tx, among
-from countenance.store.tables import entry, part, vault
+from countenance.store.tables import entry, node, part, vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,7 @@ class Head:
 
     size: int
     frontier: bytes
+    at: str  # ISO time of the last line; empty before the first
     checkpoint: str
 
 
@@ -37,24 +39,44 @@ class Part:
     entry: int
     number: int
     item: int
-    detail: bytes
+    bound: bytes  # HMAC that ties the item to this place in the log
+    detail: bytes | None  # None once erased
 
 
 def head(tx: Tx) -> Head:
-    """The log's size, frontier and signed checkpoint."""
-    row = tx.sql.execute(select(vault.c.log_size, vault.c.log_frontier, vault.c.checkpoint)).one()
-    return Head(size=row.log_size, frontier=row.log_frontier, checkpoint=row.checkpoint)
+    """The log's size, frontier, last time and signed checkpoint."""
+    row = tx.sql.execute(select(vault.c.log_size, vault.c.log_frontier, vault.c.log_at, vault.c.checkpoint)).one()
+    return Head(size=row.log_size, frontier=row.log_frontier, at=row.log_at, checkpoint=row.checkpoint)
 
 
-def put(tx: Tx, new: Sequence[Line], details: Sequence[Part], after: Head) -> None:
-    """Append lines with their sealed details and move the head on."""
+def cosigned(tx: Tx) -> str:
+    """The last checkpoint that a witness signed too; empty if none did."""
+    return str(tx.sql.execute(select(vault.c.cosigned)).scalar_one())
+
+
+def keep_cosigned(tx: Tx, note: str) -> None:
+    """Keep a cosigned checkpoint in place of the last."""
+    tx.sql.execute(update(vault).values(cosigned=note))
+
+
+def put(
+    tx: Tx, new: Sequence[Line], details: Sequence[Part], nodes: Sequence[tuple[int, int, bytes]], after: Head
+) -> None:
+    """Append lines, their sealed details and the nodes (level, number, hash) they complete, and move the head on."""
     if new:
         rows = [{"number": line.number, "kind": line.kind, "leaf": line.leaf, "hash": line.hash} for line in new]
         tx.sql.execute(insert(entry), rows)
     if details:
-        rows = [{"entry": d.entry, "number": d.number, "item": d.item, "detail": d.detail} for d in details]
+        rows = [
+            {"entry": d.entry, "number": d.number, "item": d.item, "bound": d.bound, "detail": d.detail}
+            for d in details
+        ]
         tx.sql.execute(insert(part), rows)
-    tx.sql.execute(update(vault).values(log_size=after.size, log_frontier=after.frontier, checkpoint=after.checkpoint))
+    if nodes:
+        rows = [{"level": level, "number": number, "hash": value} for level, number, value in nodes]
+        tx.sql.execute(insert(node), rows)
+    moved = {"log_size": after.size, "log_frontier": after.frontier, "log_at": after.at}
+    tx.sql.execute(update(vault).values(**moved, checkpoint=after.checkpoint))
 
 
 def lines(
@@ -76,9 +98,30 @@ def lines(
         yield Line(number=row.number, kind=row.kind, leaf=row.leaf, hash=row.hash)
 
 
-def hashes(tx: Tx) -> list[bytes]:
-    """Every leaf hash, in order."""
-    return [row.hash for row in tx.sql.execute(select(entry.c.hash).order_by(entry.c.number))]
+def hashes(tx: Tx, level: int, first: int, count: int) -> list[bytes]:
+    """Consecutive hashes of the log's tree: of its lines at level 0, of complete subtrees of 256**level lines above it.
+
+    Raises `VaultDamaged` if one is missing.
+    """
+    table = node if level else entry
+    query = select(table.c.hash).where(table.c.number >= first, table.c.number < first + count)
+    if level:
+        query = query.where(node.c.level == level)
+    found = [row.hash for row in tx.sql.execute(query.order_by(table.c.number))]
+    if len(found) != count:
+        raise VaultDamaged(what="the log's tree lacks hashes; `countenance log verify` says more")
+    return found
+
+
+def nodes(tx: Tx) -> dict[tuple[int, int], bytes]:
+    """Every stored node by level and number."""
+    return {(row.level, row.number): row.hash for row in tx.sql.execute(select(node))}
+
+
+def details(tx: Tx) -> Iterator[Part]:
+    """The details of all lines, in the order of lines."""
+    for row in tx.sql.execute(select(part).order_by(part.c.entry, part.c.number)):
+        yield Part(entry=row.entry, number=row.number, item=row.item, bound=row.bound, detail=row.detail)
 
 
 def parts(tx: Tx, number: int) -> list[tuple[int, bytes | None]]:
@@ -99,14 +142,8 @@ def erase_parts(tx: Tx, items: Iterable[int]) -> int:
     return int(tx.sql.execute(query).rowcount)
 
 
-def move_parts(tx: Tx, resealed: Iterable[tuple[int, int, bytes]], new_item: int) -> None:
-    """Store parts (line, part number, bytes) again, sealed under `new_item`."""
-    for number, n, detail in resealed:
-        tx.sql.execute(
-            update(part).where(part.c.entry == number, part.c.number == n).values(item=new_item, detail=detail)
-        )
-
-
-def count(tx: Tx) -> int:
-    """How many lines there are as rows (the head says how many there should be)."""
-    return int(tx.sql.execute(select(func.count()).select_from(entry)).scalar_one())
+def move_parts(tx: Tx, resealed: Iterable[Part]) -> None:
+    """Store details again, sealed under another item."""
+    for moved in resealed:
+        place = update(part).where(part.c.entry == moved.entry, part.c.number == moved.number)
+        tx.sql.execute(place.values(item=moved.item, bound=moved.bound, detail=moved.detail))

@@ -15,6 +15,8 @@ from countenance.store.seal import seal, unseal
 from countenance.store.tables import discarded as discarded_items
 from countenance.store.tables import erased, erasure, work
 
+FINISHED = ("certified", "replayed")  # replayed: certified once, in records that were lost; a restore did it again
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
@@ -47,6 +49,7 @@ class Work:
     action: str
     address: str
     location: str
+    why: str  # a sentence
 
 
 def insert_planned(  # noqa: PLR0917
@@ -101,7 +104,7 @@ def every(tx: Tx) -> list[Stored]:
 
 def unfinished(tx: Tx) -> list[Stored]:
     """Erasures that a crash or another process left between planned and certified."""
-    return [found for found in every(tx) if found.state != "certified"]
+    return [found for found in every(tx) if found.state not in FINISHED]
 
 
 def ledger(tx: Tx, erasure_id: str) -> list[Reached]:
@@ -111,8 +114,8 @@ def ledger(tx: Tx, erasure_id: str) -> list[Reached]:
 
 
 def erased_items(tx: Tx) -> int:
-    """How many leaves all certified erasures reached."""
-    query = select(func.count()).select_from(erased.join(erasure)).where(erasure.c.state == "certified")
+    """How many leaves all finished erasures reached."""
+    query = select(func.count()).select_from(erased.join(erasure)).where(erasure.c.state.in_(FINISHED))
     return int(tx.sql.execute(query).scalar_one())
 
 
@@ -126,7 +129,7 @@ def add_work(tx: Tx, record: Work) -> None:
             erasure_id=record.erasure_id,
             source_id=record.source_id,
             action=record.action,
-            fields=tx.seal("work", item, {"address": record.address, "location": record.location}),
+            fields=tx.seal("work", item, {"address": record.address, "location": record.location, "why": record.why}),
         )
     )
 

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, Table, func, insert, select, update
 from sqlalchemy import delete as sql_delete
 
 from countenance import errors
 from countenance.records import Box, Face, Landmarks, Quality, SeenFace, Template
 from countenance.store.database import Tx, among
 from countenance.store.seal import seal, unseal, unseal_into
-from countenance.store.tables import face, gone, hit, vault
+from countenance.store.tables import back, face, gone, hit, vault
 
 BATCH = 4096  # rows opened at a time: bounds memory, and the shared paths of the key tree are walked once a batch
 
@@ -143,10 +143,11 @@ def count(tx: Tx, collection_id: str, after_row: int = 0) -> int:
 
 
 def open_templates(
-    tx: Tx, collection_id: str, after_row: int, dimension: int
+    tx: Tx, collection_id: str, after_row: int, dimension: int, only: Iterable[int] | None = None
 ) -> Iterator[tuple[list[int], np.ndarray[Any, Any], list[int]]]:
     """Yield batches (row numbers, templates of shape (n, d) float32, expiry seconds) of held faces, by row number.
 
+    `only` limits them to these rows.
     Templates are decrypted into one matrix a batch; the caller overwrites it when it has taken them.
     """
     query = (
@@ -154,6 +155,8 @@ def open_templates(
         .where(face.c.collection_id == collection_id, face.c.row > after_row, face.c.state == "held")
         .order_by(face.c.row)
     )
+    if only is not None:
+        query = query.where(among(face.c.row, only))
     for rows in tx.sql.execute(query).partitions(BATCH):
         matrix = np.empty((len(rows), dimension), "<f4")
         keys = tx.keys.item_keys([row.item for row in rows])
@@ -162,18 +165,48 @@ def open_templates(
         yield [row.row for row in rows], matrix, [row.expires_at for row in rows]
 
 
-def stop(tx: Tx, face_ids: Iterable[str]) -> None:
-    """Hide faces at once: their state changes and every index drops them when it follows the generation."""
-    for face_id in face_ids:
-        row = tx.sql.execute(
-            update(face)
-            .where(face.c.id == face_id, face.c.state == "held")
-            .values(state="stopped")
-            .returning(face.c.row)
-        ).first()
-        if row:
-            generation = select(vault.c.generation + 1).scalar_subquery()  # the one that this transaction makes
-            tx.sql.execute(gone.insert().values(generation=generation, face_row=row.row))
+def stop(tx: Tx, face_ids: Iterable[str], *, order: str | None = None) -> None:
+    """Hide faces at once: their state changes and every index drops them when it follows the generation.
+
+    What an order hides comes back when that is lifted; what an erasure hides, be it hidden already, does not.
+    """
+    of_them = among(face.c.id, list(face_ids))
+    if order is None:
+        tx.sql.execute(update(face).where(of_them, face.c.stopped_by.is_not(None)).values(stopped_by=None))
+    hide = update(face).where(of_them, face.c.state == "held").values(state="stopped", stopped_by=order)
+    _tell(tx, gone, [row.row for row in tx.sql.execute(hide.returning(face.c.row))])
+
+
+def give_back(tx: Tx, photo_ids: Iterable[str], order: str, heir: str | None = None) -> int:
+    """Show the faces of photos that an order hid again, or leave them to `heir`, another order; return how many.
+
+    Every index takes them up when it follows the generation.
+    """
+    hidden = among(face.c.photo_id, photo_ids) & (face.c.stopped_by == order)
+    if heir:
+        return int(tx.sql.execute(update(face).where(hidden).values(stopped_by=heir)).rowcount)
+    shown = update(face).where(hidden).values(state="held", stopped_by=None).returning(face.c.row)
+    rows = [row.row for row in tx.sql.execute(shown)]
+    _tell(tx, back, rows)
+    return len(rows)
+
+
+def beyond_stop(tx: Tx, face_ids: Iterable[str]) -> set[str]:
+    """Those of these faces that an erasure may still take: held, or hidden by an order only."""
+    free = (face.c.state == "held") | face.c.stopped_by.is_not(None)
+    return set(tx.sql.execute(select(face.c.id).where(among(face.c.id, face_ids), free)).scalars())
+
+
+def _tell(tx: Tx, table: Table, rows: list[int]) -> None:
+    """Have every index drop these rows, or take them up again, when it follows the generation that this one makes."""
+    if rows:
+        generation = tx.sql.execute(select(vault.c.generation + 1)).scalar_one()
+        tx.sql.execute(table.insert(), [{"generation": generation, "face_row": row} for row in rows])
+
+
+def back_since(tx: Tx, generation: int) -> list[int]:
+    """Row numbers of faces that were shown again after this generation."""
+    return [row.face_row for row in tx.sql.execute(select(back.c.face_row).where(back.c.generation > generation))]
 
 
 def gone_since(tx: Tx, generation: int) -> list[int]:
@@ -181,10 +214,11 @@ def gone_since(tx: Tx, generation: int) -> list[int]:
     return [row.face_row for row in tx.sql.execute(select(gone.c.face_row).where(gone.c.generation > generation))]
 
 
-def remove(tx: Tx, face_id: str) -> None:
-    """Delete a face's row and its place in cached search results."""
-    tx.sql.execute(sql_delete(hit).where(hit.c.face_id == face_id))
-    tx.sql.execute(sql_delete(face).where(face.c.id == face_id))
+def remove(tx: Tx, face_ids: Iterable[str]) -> None:
+    """Delete the rows of faces and their places in cached search results."""
+    ids = list(face_ids)
+    tx.sql.execute(sql_delete(hit).where(among(hit.c.face_id, ids)))
+    tx.sql.execute(sql_delete(face).where(among(face.c.id, ids)))
 
 
 def reseal(tx: Tx, face_id: str, item: int, redacted_crop: bytes | None) -> None:

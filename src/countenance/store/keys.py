@@ -2,36 +2,48 @@
 
 ::
 
-    keys/epoch.slots   the epoch key, in one of two slots overwritten in place (`slots`)
-    keys/state.<n>     the sealed state of epoch n: key tree, look-up, suppression and signing keys (`state`)
-    keys/lock          held by the process that opens or rotates
+    keys/epoch.slots    the epoch key, in one of two slots overwritten in place (`slots`)
+    keys/state.<n>      the sealed state of epoch n: key tree, look-up, suppression and signing keys (`state`)
+    keys/ledger         what each rotation destroyed, by number (`ledger`)
+    keys/replicas       the folders that hold live replicas, sealed (`replicas`)
+    keys/lock           held by the process that opens or rotates
 
 An erasure is one `Keys.advance`: the items are punctured out of the tree, the new state is sealed under a new epoch
-key, and the old epoch key, which alone could open the old state, is overwritten.
+key, and the old epoch key, which alone could open the old state, is overwritten, here and in every replica.
 """
 
 from __future__ import annotations
 
+import errno
 import hmac
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from countenance.errors import KeysMissing, VaultError, VaultExists
-from countenance.store import slots, state, tree
+from countenance.errors import (
+    CountenanceError,
+    DiskFull,
+    KeysMissing,
+    NotFound,
+    ReplicaUnreachable,
+    VaultError,
+    VaultExists,
+)
+from countenance.store import ledger, replicas, slots, state, tree
 from countenance.store.medium import classify
 from countenance.store.provider import COST, Secret, begin, recall, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from countenance.ids import Random
 
 _LOOKUP, _SUPPRESSION, _SIGNING = (slice(n * state.KEY, (n + 1) * state.KEY) for n in range(3))
+_PLAIN = ledger.Record()  # of a rotation that nobody said anything about
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,34 +174,127 @@ class Keys:
                 self._take(state.settle(self.folder, self._secret, before))
             return self._held.number != number
 
-    def advance(self, items: Iterable[int]) -> Rotation:
+    def advance(self, items: Iterable[int], record: ledger.Record = _PLAIN) -> Rotation:
         """Begin a new epoch without the keys of `items` and destroy the old one; when this returns, they are gone.
 
-        Stopped anywhere, by a crash or an error, the next `open`, `reload` or `advance` settles on one epoch: the old
-        one until the new slot is whole, then the new one. To be sure, run it again: erased items are passed over.
+        `record` goes into the erasure ledger first. Stopped anywhere, by a crash or an error, the next `open`, `reload`
+        or `advance` settles on one epoch: the old one until the new slot is whole, then the new one, and `align` brings
+        the replicas there. To be sure, run it again: erased items are passed over.
+
+        Raises `ReplicaUnreachable`: before the point of no return if a replica cannot be brought along, and nothing
+        has changed then; behind it if one still holds the old epoch, and `align` must succeed before it is destroyed.
         """
-        items = list(items)
+        items = tuple(dict.fromkeys(items))
         with self._mutex, state.locked(self.folder):
             self._take(state.settle(self.folder, self._secret, self._held))
-            old = self._held
+            old, others = self._held, replicas.listed(self._source())
+            for other in others:
+                replicas.align(self._source(), other)
             new = state.Epoch(
                 old.number + 1, bytearray(self._random(state.KEY)), old.lasting, tree.puncture(old.items, items)
             )
-            new = state.write(self.folder, new, self._random)
-            payload = wrap(self._secret, new.number, new.key, self._random)
-            slots.write(self.folder / state.SLOTS, slots.Slot(new.number, self.provider, payload))
-            # Here live replicas of the key state will take the new epoch: one must hold it before the old slot goes.
+            new = self._prepare(old, new, replace(record, epoch=new.number, items=items), others)
             slots.clear(self.folder / state.SLOTS, old.number)  # the point of no return
             state.file(self.folder, old.number).unlink(missing_ok=True)
             state.sync(self.folder)
             self._take(new)
+            for other in others:
+                replicas.finish(new.number, other)
             return Rotation(old.number, new.number, old.state_hash, new.state_hash)
+
+    def align(self) -> int:
+        """Bring every replica in step and return how many there are: each holds this epoch and no other.
+
+        Raises `ReplicaUnreachable` for one that cannot be reached, when the others are done, and `KeysOld` if one is
+        newer than this folder, which was then put back from an old copy.
+        """
+        missing = None
+        with self._mutex, state.locked(self.folder):
+            self._take(state.settle(self.folder, self._secret, self._held))
+            others = replicas.listed(self._source())
+            for other in others:
+                try:
+                    replicas.align(self._source(), other)
+                except ReplicaUnreachable as error:
+                    missing = missing or error
+        if missing:
+            raise missing
+        return len(others)
+
+    def replicate(self, folder: Path) -> None:
+        """Keep a live replica in a folder that is new or empty from now on. Raises `VaultExists`, `ReplicaUnreachable`."""
+        with self._mutex, state.locked(self.folder):
+            self._take(state.settle(self.folder, self._secret, self._held))
+            replicas.begin(self._source(), folder)
+            replicas.align(self._source(), folder)
+
+    def adopt(self, folder: Path) -> None:
+        """List a folder as a replica that is one already: these keys were copied from it."""
+        with self._mutex, state.locked(self.folder):
+            source = self._source()
+            if folder not in replicas.listed(source) and (folder / replicas.MARK).exists():
+                replicas.enlist(source, [*replicas.listed(source), folder])
+
+    def forget(self, folder: Path) -> bool:
+        """Keep no replica in a folder any more; return whether the one there could be destroyed."""
+        with self._mutex, state.locked(self.folder):
+            source = self._source()
+            known = replicas.listed(source)
+            if folder not in known:
+                raise NotFound(noun="replica of the keys in", name=folder)
+            destroyed = replicas.destroy(folder, source.public_key)
+            replicas.enlist(source, [path for path in known if path != folder])
+            return destroyed
+
+    def look(self) -> dict[Path, replicas.Look]:
+        """What each replica looks like from here."""
+        with self._mutex, state.locked(self.folder):
+            source = self._source()
+            return {path: replicas.look(source, path) for path in replicas.listed(source)}
+
+    def clean(self) -> bool:
+        """Whether the folder holds one epoch and nothing of another."""
+        return slots.clean(self.folder / state.SLOTS, self.epoch + 1)
+
+    def history(self) -> list[ledger.Record]:
+        """The erasure ledger as far back as it is whole, oldest record first; whole, it begins with epoch 2."""
+        with self._mutex:
+            return ledger.read(self.folder / ledger.NAME, ledger.key(self._held.lasting), self._held.recorded)
 
     @property
     def _held(self) -> state.Epoch:
         if self._now is None:
             raise VaultError("The keys are closed.")
         return self._now
+
+    def _prepare(self, old: state.Epoch, new: state.Epoch, record: ledger.Record, others: list[Path]) -> state.Epoch:
+        """Write a new epoch beside the old one, the original's slot last: with it the new epoch begins."""
+        journal, under = self.folder / ledger.NAME, ledger.key(old.lasting)
+        payload = wrap(self._secret, new.number, new.key, self._random)
+        slot = slots.Slot(new.number, self.provider, payload)
+        try:
+            recorded = ledger.append(journal, under, old.recorded, record, self._random)
+            new = state.write(self.folder, replace(new, recorded=recorded), self._random)
+            source = replace(self._source(), slot=slot)
+            for other in others:
+                replicas.ready(source, other)
+        except (CountenanceError, OSError) as error:
+            for other in others:
+                replicas.take_back(new.number, other)
+            state.clear_away(self.folder, old.number)
+            ledger.cut(journal, old.recorded)
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise DiskFull from None
+            raise
+        slots.write(self.folder / state.SLOTS, slot)
+        return new
+
+    def _source(self) -> replicas.Source:
+        """What replicas are to hold now. Only under the lock, settled."""
+        held = self._held
+        signing = Ed25519PrivateKey.from_private_bytes(held.lasting[_SIGNING])
+        public_key = signing.public_key().public_bytes_raw().hex()
+        return replicas.Source(self.folder, state.valid(self.folder)[0], public_key, replicas.key(held.lasting))
 
     def _token(self, part: slice, kind: str, value: bytes) -> bytes:
         name = kind.encode()

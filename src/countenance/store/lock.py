@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from countenance.store.system import spoken
+
 
 @contextmanager
 def held(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Hold the lock; yields False instead of waiting if another process holds it and `wait` is False."""
-    with path.open("ab") as file:
+    with spoken(path.name):
+        file = path.open("ab")
+    with file:
         path.chmod(0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, case, delete, func, insert, select, update
 
 from countenance import errors
-from countenance.records import Address, Evidence, Photo
-from countenance.store import faces
+from countenance.records import Address, Evidence, Photo, Source
+from countenance.store import collections, faces
 from countenance.store.database import Tx, among
 from countenance.store.tables import discarded, evidence, face, photo
 
@@ -51,6 +51,30 @@ def known(tx: Tx, source_id: str, address: Address) -> Known | None:
         content=row.content_token,
         enrolments=row.enrolments,
     )
+
+
+def standing(tx: Tx, source: Source, address: Address) -> Literal["new", "changed", "again", "unchanged"]:
+    """How an address stands to what is stored; "again": subjects were enrolled since it was looked at."""
+    found = known(tx, source.id, address)
+    return how(tx, source, found) if found else "new"
+
+
+def how(tx: Tx, source: Source, known: Known) -> Literal["changed", "again", "unchanged"]:
+    """The same of an address that is stored."""
+    if known.state == "stopped":
+        return "unchanged"
+    if not known.unchanged:
+        return "changed"
+    return "again" if behind(tx, source, known) else "unchanged"
+
+
+def behind(tx: Tx, source: Source, known: Known) -> bool:
+    """Whether faces of the photo that were discarded would be kept now: more are enrolled, or everybody's are kept."""
+    if known.state not in {"held", "vanished"}:
+        return False
+    if collections.find(tx, source.collection_id).mode == "all":
+        return known.enrolments == DISCARDED
+    return known.enrolments < collections.enrolments(tx, source.collection_id)
 
 
 def put(
@@ -98,15 +122,15 @@ def put(
             "fields": tx.seal("photo", item, fields),
         },
     )
-    if record.evidence:
-        tx.sql.execute(
-            insert(evidence),
-            [
-                {"photo_id": record.id, "kind": e.kind, "territory": e.territory, "origin": e.origin}
-                for e in record.evidence
-            ],
-        )
+    for found in record.evidence:
+        add_evidence(tx, record.id, found)
     return item
+
+
+def add_evidence(tx: Tx, photo_id: str, found: Evidence) -> None:
+    """Add a piece of evidence to a photo."""
+    values = {"photo_id": photo_id, "kind": found.kind, "territory": found.territory, "origin": found.origin}
+    tx.sql.execute(insert(evidence), values)
 
 
 def renew(tx: Tx, photo_id: str, **columns: Any) -> None:
@@ -136,22 +160,56 @@ def mark_vanished(tx: Tx, source_id: str, scan: int) -> int:
 
 def find(tx: Tx, photo_id: str) -> Photo:
     """Return the photo with this id; `NotFound` if there is none."""
-    row = tx.sql.execute(select(photo).where(photo.c.id == photo_id)).first()
-    if row is None:
-        raise errors.NotFound(noun="photo", name=photo_id)
-    return _record(tx, row)
+    return several(tx, [photo_id])[photo_id]
+
+
+def several(tx: Tx, photo_ids: Iterable[str]) -> dict[str, Photo]:
+    """The photos with these ids, by id; `NotFound` if there is none with one of them."""
+    ids = list(photo_ids)
+    found = {record.id: record for record in _records(tx, select(photo).where(among(photo.c.id, ids)))}
+    for photo_id in ids:
+        if photo_id not in found:
+            raise errors.NotFound(noun="photo", name=photo_id)
+    return found
 
 
 def of_source(tx: Tx, source_id: str) -> list[Photo]:
     """All photos of a source that no erasure has stopped, oldest first."""
-    query = select(photo).where(photo.c.source_id == source_id, photo.c.state != "stopped").order_by(photo.c.row)
-    return [_record(tx, row) for row in tx.sql.execute(query).all()]
+    free = (photo.c.state != "stopped") | photo.c.stopped_by.is_not(None)
+    return _records(tx, select(photo).where(photo.c.source_id == source_id, free).order_by(photo.c.row))
 
 
 def refused(tx: Tx, source_id: str) -> list[Photo]:
     """The source's refused photos, oldest first."""
     query = select(photo).where(photo.c.source_id == source_id, photo.c.state == "refused").order_by(photo.c.row)
-    return [_record(tx, row) for row in tx.sql.execute(query).all()]
+    return _records(tx, query)
+
+
+def stop(tx: Tx, photo_ids: Iterable[str], order: str) -> None:
+    """Hide photos in the name of an order, but for those that are hidden already."""
+    of_them = among(photo.c.id, photo_ids) & (photo.c.state != "stopped")
+    tx.sql.execute(update(photo).where(of_them).values(state="stopped", stopped_by=order))
+
+
+def reach(tx: Tx, photo_ids: Iterable[str]) -> None:
+    """Hide photos for an erasure, also those that an order had hidden."""
+    tx.sql.execute(update(photo).where(among(photo.c.id, photo_ids)).values(state="stopped", stopped_by=None))
+
+
+def stopped_by(tx: Tx, order: str) -> list[str]:
+    """Ids of the photos that an order hides."""
+    return list(tx.sql.execute(select(photo.c.id).where(photo.c.stopped_by == order)).scalars())
+
+
+def give_back(tx: Tx, photo_ids: Iterable[str], order: str, heir: str | None = None) -> int:
+    """Show photos that an order hid again, or leave them to `heir`, another order; return how many.
+
+    Whether a file has vanished meanwhile the next scan says.
+    """
+    state = case((photo.c.reason.is_not(None), "refused"), else_="held")
+    values = {"stopped_by": heir} if heir else {"stopped_by": None, "state": state}
+    query = update(photo).where(among(photo.c.id, photo_ids), photo.c.stopped_by == order).values(**values)
+    return int(tx.sql.execute(query).rowcount)
 
 
 def items(tx: Tx, photo_ids: Iterable[str]) -> dict[str, int]:
@@ -170,17 +228,17 @@ def discard(tx: Tx, photo_id: str) -> None:
     """Drop a photo whose file was replaced, with its faces; the next rotation of the keys punctures their leaves."""
     rows = tx.sql.execute(select(face.c.id, face.c.item).where(face.c.photo_id == photo_id)).all()
     faces.stop(tx, [row.id for row in rows])
-    for row in rows:
-        faces.remove(tx, row.id)
+    faces.remove(tx, [row.id for row in rows])
     for item in [row.item for row in rows] + list(items(tx, [photo_id]).values()):
         tx.sql.execute(discarded.insert().values(item=item))
-    remove(tx, photo_id)
+    remove(tx, [photo_id])
 
 
-def remove(tx: Tx, photo_id: str) -> None:
-    """Delete a photo's row and evidence. Its faces must be gone."""
-    tx.sql.execute(delete(evidence).where(evidence.c.photo_id == photo_id))
-    tx.sql.execute(delete(photo).where(photo.c.id == photo_id))
+def remove(tx: Tx, photo_ids: Iterable[str]) -> None:
+    """Delete the rows and evidence of photos. Their faces must be gone."""
+    ids = list(photo_ids)
+    tx.sql.execute(delete(evidence).where(among(evidence.c.photo_id, ids)))
+    tx.sql.execute(delete(photo).where(among(photo.c.id, ids)))
 
 
 def note(tx: Tx, photo_id: str, **values: Any) -> None:
@@ -195,6 +253,14 @@ def rewritten(tx: Tx, photo_id: str, address: Address, sha256: bytes) -> None:
     source_id = tx.sql.execute(select(photo.c.source_id).where(photo.c.id == photo_id)).scalar_one()
     note(tx, photo_id, sha256=sha256.hex(), size=address.size, modified_ns=address.modified_ns)
     renew(tx, photo_id, content_token=content_token(tx, sha256), stat_token=stat_token(tx, source_id, address))
+
+
+def reseal(tx: Tx, photo_id: str, new_item: int) -> int:
+    """Seal a photo's record under a new leaf and return the old one, so that it can be punctured."""
+    row = tx.sql.execute(select(photo.c.item, photo.c.fields).where(photo.c.id == photo_id)).one()
+    sealed = tx.seal("photo", new_item, tx.unseal("photo", row.item, row.fields))
+    tx.sql.execute(update(photo).where(photo.c.id == photo_id).values(item=new_item, fields=sealed))
+    return int(row.item)
 
 
 def address_of(tx: Tx, photo_id: str) -> Address:
@@ -239,9 +305,16 @@ def content_token(tx: Tx, sha256: bytes) -> bytes:
     return tx.keys.lookup_token("content", sha256)
 
 
-def _record(tx: Tx, row: Row[Any]) -> Photo:
-    opened = tx.unseal("photo", row.item, row.fields)
-    found = tx.sql.execute(select(evidence).where(evidence.c.photo_id == row.id).order_by(evidence.c.row))
+def _records(tx: Tx, query: Select[Any]) -> list[Photo]:
+    rows = tx.sql.execute(query).all()
+    recorded: dict[str, list[Evidence]] = {row.id: [] for row in rows}
+    of_them = select(evidence).where(among(evidence.c.photo_id, recorded)).order_by(evidence.c.row)
+    for e in tx.sql.execute(of_them):
+        recorded[e.photo_id].append(Evidence(kind=e.kind, territory=e.territory, origin=e.origin))
+    return [_record(row, tx.unseal("photo", row.item, row.fields), recorded[row.id]) for row in rows]
+
+
+def _record(row: Row[Any], opened: dict[str, Any], recorded: list[Evidence]) -> Photo:
     return Photo(
         id=row.id,
         collection_id=row.collection_id,
@@ -254,6 +327,6 @@ def _record(tx: Tx, row: Row[Any]) -> Photo:
         taken_at=opened["taken_at"],
         added_at=datetime.fromtimestamp(row.added_at, UTC),
         expires_at=datetime.fromtimestamp(row.expires_at, UTC),
-        evidence=tuple(Evidence(kind=e.kind, territory=e.territory, origin=e.origin) for e in found),
+        evidence=tuple(recorded),
         faces=row.faces_seen,
     )

@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from countenance.errors import DiskFull, KeysMissing, VaultDamaged
-from countenance.store import slots, tree
+from countenance.store import ledger, slots, tree
 from countenance.store.provider import unwrap
 from countenance.store.seal import OVERHEAD, seal, unseal_into
+from countenance.store.system import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,8 @@ SLOTS = "epoch.slots"
 KEY = 32
 LASTING = 3 * KEY
 
-_MAGIC = b"CNSTAT1\n"
+_MAGIC = b"CNSTAT2\n"
+_HEAD = len(_MAGIC) + LASTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Epoch:
     lasting: bytearray = field(repr=False)  # look-up, suppression and signing key, the same in every epoch
     items: tree.Tree = field(repr=False)
     state_hash: str = ""  # SHA-256 of the sealed state
+    recorded: bytes = ledger.NONE  # SHA-256 of the last frame of the erasure ledger
     path: tree.Path = field(default_factory=tree.Path, repr=False, compare=False)
 
     def derived(self, label: str) -> bytes:
@@ -58,12 +61,12 @@ def wipe(old: Epoch, keep: Epoch | None) -> None:
 
 def write(folder: Path, epoch: Epoch, random: Random) -> Epoch:
     """Write the sealed state of an epoch, synced; return the epoch with its hash."""
-    clear = bytearray().join((_MAGIC, epoch.lasting, tree.dump(epoch.items)))
+    clear = bytearray().join((_MAGIC, epoch.lasting, epoch.recorded, tree.dump(epoch.items)))
     sealed = seal(epoch.derived("state"), "key state", epoch.number, clear, random=random)
     clear[:] = bytes(len(clear))
     path = file(folder, epoch.number)
     try:
-        _write(path, sealed)
+        write_file(path, sealed)
         sync(folder)
     except OSError as error:
         with suppress(OSError):
@@ -87,7 +90,7 @@ def settle(folder: Path, secret: Secret, held: Epoch | None = None) -> Epoch:
         except VaultDamaged as error:
             damage = damage or error
         else:
-            _clear_away(folder, now.number)
+            clear_away(folder, now.number)
             return now
     assert damage is not None  # there was at least one slot
     raise damage
@@ -118,17 +121,37 @@ def sync(folder: Path) -> None:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder against other processes and threads; the system lets go when the holder dies."""
+    with spoken("the folder of the keys"):
+        try:
+            descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            raise KeysMissing(path=folder) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def clear_away(folder: Path, number: int) -> None:
+    """Leave no epoch but this one: first the other slot, whole or torn, then states that nothing opens any more."""
+    if not slots.clean(folder / SLOTS, number + 1):
+        slots.clear(folder / SLOTS, number + 1)
+    stale = [path for path in folder.glob("state.*") if path != file(folder, number)]
+    for path in stale:
+        path.unlink()
+    if stale:
+        sync(folder)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a new file, synced, readable by its owner only."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except FileNotFoundError:
-        raise KeysMissing(path=folder) from None
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DiskFull from None
-        raise
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -148,31 +171,10 @@ def _load(folder: Path, slot: slots.Slot, secret: Secret, held: Epoch | None) ->
         unseal_into(epoch.derived("state"), "key state", slot.epoch, sealed, clear)
         if not clear.startswith(_MAGIC):
             raise damaged
-        epoch.lasting[:] = clear[len(_MAGIC) :][:LASTING]
-        return replace(epoch, items=tree.load(memoryview(clear)[len(_MAGIC) + LASTING :]))
+        epoch.lasting[:] = clear[len(_MAGIC) : _HEAD]
+        nodes = tree.load(memoryview(clear)[_HEAD + len(ledger.NONE) :])
+        return replace(epoch, items=nodes, recorded=bytes(clear[_HEAD:][: len(ledger.NONE)]))
     except (tree.Malformed, VaultDamaged):
         raise damaged from None
     finally:
         clear[:] = bytes(len(clear))
-
-
-def _clear_away(folder: Path, number: int) -> None:
-    """Leave no epoch but this one: first the other slot, whole or torn, then states that nothing opens any more."""
-    if not slots.clean(folder / SLOTS, number + 1):
-        slots.clear(folder / SLOTS, number + 1)
-    stale = [path for path in folder.glob("state.*") if path != file(folder, number)]
-    for path in stale:
-        path.unlink()
-    if stale:
-        sync(folder)
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

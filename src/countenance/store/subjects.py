@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +35,11 @@ class Enrolled:
         scores = self.templates @ template
         best = int(scores.argmax())
         return best if scores[best] >= self.threshold else None
+
+    def matched(self, templates: Iterable[NDArray[np.float32] | None]) -> set[str]:
+        """Ids of the subjects that templates, untransformed, match."""
+        found = (self.match(each @ self.transform) for each in templates if each is not None)
+        return {self.ids[number] for number in found if number is not None}
 
 
 def insert(tx: Tx, record: Subject) -> int:

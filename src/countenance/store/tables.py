@@ -97,6 +97,7 @@ photo = _table(
     Column("faces_seen", Integer, nullable=False),
     Column("added_at", Integer, nullable=False),
     Column("expires_at", Integer, nullable=False),
+    Column("stopped_by", Text, index=True),  # the order that hid it; NULL if an erasure did, which nothing takes back
     Column("fields", LargeBinary, nullable=False),
     UniqueConstraint("source_id", "address_token"),
 )
@@ -133,6 +134,7 @@ face = _table(
     Column("state", Text, nullable=False),  # held, stopped
     Column("model", Text, nullable=False),
     Column("expires_at", Integer, nullable=False),
+    Column("stopped_by", Text, index=True),  # as for photos
     Column("template", LargeBinary, nullable=False),  # float32, little-endian, transformed, sealed
     Column("fields", LargeBinary, nullable=False),
     Column("crop", LargeBinary),
@@ -140,6 +142,12 @@ face = _table(
 
 gone = _table(  # faces that every index drops when it follows the generation
     "gone",
+    Column("generation", Integer, nullable=False, index=True),
+    Column("face_row", Integer, nullable=False),
+)
+
+back = _table(  # hidden faces that an index takes up again, because the order that hid them was lifted
+    "back",
     Column("generation", Integer, nullable=False, index=True),
     Column("face_row", Integer, nullable=False),
 )
@@ -163,9 +171,9 @@ erasure = _table(
     "erasure",
     _id(),
     _item(),
-    Column("collection_id", ForeignKey("collection.id"), nullable=False, index=True),
+    Column("collection_id", Text, nullable=False, index=True),  # a restore may know of one that its backup has not
     Column("state", Text, nullable=False),
-    Column("reason", Text, nullable=False),  # slug: photo, face, subject, source, search, consent-withdrawn
+    Column("reason", Text, nullable=False),  # slug: photo, face, subject, source, search, order
     Column("progress", LargeBinary, nullable=False),  # counts, hashes, times, and who approved
     Column("bundle", LargeBinary),  # the certificate's zip, which names who approved
 )
@@ -173,7 +181,7 @@ erasure = _table(
 erased = _table(  # the ledger: what an erasure reached, by number only
     "erased",
     Column("erasure_id", ForeignKey("erasure.id"), nullable=False, index=True),
-    Column("kind", Text, nullable=False),  # photo, face, subject, source; "reseal": a neighbour that gets a new key
+    Column("kind", Text, nullable=False),  # photo, face, subject, source; "resealed": a photo or neighbour that stays
     Column("id", Text, nullable=False),
     Column("item", Integer, nullable=False),
     UniqueConstraint("erasure_id", "item"),
@@ -182,6 +190,34 @@ erased = _table(  # the ledger: what an erasure reached, by number only
 discarded = _table(  # leaves whose records were replaced or finished with: the next rotation punctures them too
     "discarded",
     Column("item", Integer, nullable=False, unique=True),
+)
+
+export = _table(  # files outside the vault that it wrote, such as contact sheets; they show faces
+    "export",
+    _id(),
+    _item(),
+    Column("collection_id", ForeignKey("collection.id"), nullable=False, index=True),
+    Column("search_id", Text, nullable=False),  # which may have expired
+    Column("at", Integer, nullable=False),
+    Column("fields", LargeBinary, nullable=False),  # path, SHA-256 and size of what was written
+)
+
+shown = _table(
+    "shown",
+    Column("export_id", ForeignKey("export.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("face_id", Text, nullable=False, index=True),  # which may be gone
+)
+
+orders = _table(  # of authorities, courts and the operator
+    "orders",
+    _id(),
+    _item(),
+    Column("state", Text, nullable=False),  # drafted, approved, stopped, erased, completed, lifted
+    Column("country", Text, nullable=False),
+    Column("issued", Text, nullable=False),  # ISO 8601 days
+    Column("cease_from", Text),
+    Column("delete_by", Text),
+    Column("fields", LargeBinary, nullable=False),  # the file, what it says, who approved and signed
 )
 
 work = _table(  # what a person must do by hand at a source that cannot be written
@@ -197,8 +233,46 @@ work = _table(  # what a person must do by hand at a source that cannot be writt
 suppression = _table(
     "suppression",
     Column("token", LargeBinary, nullable=False, unique=True),
-    Column("kind", Text, nullable=False),  # content, address
+    Column("kind", Text, nullable=False),  # content, address, picture
     Column("erasure_id", ForeignKey("erasure.id"), nullable=False),
+)
+
+band = Table(  # of a suppressed picture's imprint: enough of them in common, and it is the same picture
+    "band",
+    metadata,
+    Column("token", Integer, primary_key=True, autoincrement=False),  # 64 bits, signed
+    Column("suppression", ForeignKey("suppression.row"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+request = _table(  # what a person asked for: who asks and every step of it are sealed
+    "request",
+    _id(),
+    _item(),
+    Column("kind", Text, nullable=False),
+    Column("law", Text, nullable=False),
+    Column("state", Text, nullable=False),  # opened, paused, extended, answered, closed
+    Column("received_at", Integer, nullable=False),
+    Column("due_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("fields", LargeBinary, nullable=False),
+)
+
+receipt = _table(  # what a person was given to be found by again; the receipt's own number is not kept
+    "receipt",
+    Column("token", LargeBinary, nullable=False, unique=True),
+    Column("about", Text, nullable=False, index=True),  # id of a request, a subject or a photo
+)
+
+wish = _table(  # a person's own wish to be kept out; in no index, searched by nothing
+    "wish",
+    _id(),
+    _item(),
+    Column("model", Text, nullable=False),
+    Column("begins_at", Integer, nullable=False),
+    Column("ends_at", Integer, nullable=False),
+    Column("template", LargeBinary, nullable=False),  # float32, little-endian, untransformed, sealed
+    Column("fields", LargeBinary, nullable=False),
 )
 
 entry = Table(
@@ -210,11 +284,20 @@ entry = Table(
     Column("hash", LargeBinary, nullable=False),
 )
 
+node = Table(  # the log's tree above its lines: the root of each complete subtree of 256**level lines
+    "node",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),  # from 1
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
 part = _table(
     "part",
     Column("entry", ForeignKey("entry.number"), nullable=False),
     Column("number", Integer, nullable=False),
     Column("item", Integer, nullable=False, index=True),  # whose key seals it
+    Column("bound", LargeBinary, nullable=False),  # HMAC over line, number, item and commitment, 16 bytes
     Column("detail", LargeBinary),  # NULL once erased
     UniqueConstraint("entry", "number"),
 )

@@ -9,7 +9,7 @@ import numpy as np
 import simplejpeg
 
 from countenance.records import Admitted, Box, Seen, SeenFace
-from countenance.vision import align, detect, embed, models, session
+from countenance.vision import align, detect, embed, imprint, models, session
 from countenance.vision.decode import MAX_PIXELS, Picture, decode
 from countenance.vision.detect import Found
 from countenance.vision.quality import measures, quality, reasons
@@ -48,19 +48,20 @@ def examine(
     `cache` is the folder of prepared models. Of more than `max_faces` faces the largest are kept. Raises BadImage and
     ModelError.
     """
-    picture, found = _faces(admitted.content, cache, max_pixels)
+    picture = decode(admitted.content, detect.FIRST, max_pixels=max_pixels)
+    imprints = imprint.imprints(picture.pixels)  # here, where nothing that was found decides on the size
+    picture, found = _faces(admitted.content, picture, cache, max_pixels)
     picture, found = _fine_enough(admitted.content, picture, _largest(found, max_faces), max_pixels)
     faces = tuple(
         face
         for start in range(0, len(found.scores), BATCH)
         for face in _seen(picture, found.part(start, start + BATCH), model, cache)
     )
-    return Seen(width=picture.width, height=picture.height, faces=faces, model=model)
+    return Seen(width=picture.width, height=picture.height, faces=faces, model=model, imprints=imprints)
 
 
-def _faces(content: bytes, cache: Path, max_pixels: int) -> tuple[Picture, Found]:
+def _faces(content: bytes, picture: Picture, cache: Path, max_pixels: int) -> tuple[Picture, Found]:
     """Look at a small version first, then at ever larger ones while small faces keep turning up."""
-    picture = decode(content, detect.FIRST, max_pixels=max_pixels)
     longest = max(picture.width, picture.height)
     found = detect.first(picture.pixels, cache).times(1 / picture.scale)
     side, smallest = min(detect.FIRST, longest), 0.0

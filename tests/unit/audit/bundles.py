@@ -16,7 +16,7 @@ VAULT = "example.org/vault"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 ZERO, ONE, TWO, THREE = (f"{digit}" * 64 for digit in "0123")
-STEPS = ("planned", "stopped", "keys-destroyed", "purged", "verified")
+STEPS = ("planned", "approved", "stopped", "keys-destroyed", "purged", "verified")
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -66,13 +66,14 @@ def statement() -> dict[str, Any]:
             "Other people\u2019s copies.",
         ],
         "software": "countenance 0.1.0",
-        "approved_by": ["operator"],
+        "approved_by": [],
         "bundle": {},
     }
 
 
 def entry_of(said: dict[str, Any], step: str, at: str) -> dict[str, Any]:
-    names = {**said, "commitment": said["scope"]["commitment"]}
+    names = {**said, "commitment": said["scope"]["commitment"], "by": len(said["approved_by"])}
+    names["not_covered"] = hashlib.sha256(verify.canonical(said["not_covered"])).hexdigest()
     public = {"erasure": said["erasure"]} | {name: names[name] for name in verify.SAID.get(step, ())}
     return {"kind": f"erasure:{step}", "at": at, "public": public, "parts": [], "number": 0}
 
@@ -92,6 +93,7 @@ def files(
     `said` changes the statement before it is logged, `late` after, `entry` each entry; `backwards` logs the last first.
     """
     whole = statement()
+    whole["approved_by"] = ["operator"] if "approved" in steps else []
     said(whole)
     leaves = [b"something else %d" % number for number in range(5)]
     for second, step in list(enumerate(steps))[:: -1 if backwards else 1]:
@@ -105,7 +107,7 @@ def files(
     indexes = [state["entry"] for state in whole["states"]]
     proofs = [
         {"index": index, "leaf": b64(leaves[index]), "path": [b64(node) for node in path]}
-        for index, path in zip(indexes, merkle.inclusions(hashes, indexes), strict=True)
+        for index, path in zip(indexes, map(merkle.of(hashes).inclusion, indexes), strict=True)
     ]
     source, read_me = Path(verify.__file__).read_bytes(), verify.READ_ME.encode()
     whole["bundle"] = {

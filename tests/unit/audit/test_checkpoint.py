@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -148,3 +149,68 @@ def test_a_rightly_signed_note_that_is_not_a_plain_checkpoint_is_refused(text):
 def test_a_name_that_cannot_stand_in_a_note_is_refused_before_signing(name):
     with pytest.raises(UsageError, match="name"):
         checkpoint.sign(name, 1, ROOT, KEY)
+
+
+# Cosignatures
+
+
+def witnessed(at: int = 1_679_315_147) -> tuple[str, checkpoint.Cosigner]:
+    signed = checkpoint.sign(VAULT, 7, ROOT, KEY)
+    line = checkpoint.cosign(signed.partition("\n\n")[0] + "\n", "witness.example/w1", OTHER_KEY, at)
+    return signed + line, checkpoint.Cosigner("witness.example/w1", OTHER_KEY.public_key().public_bytes_raw())
+
+
+def test_a_cosignature_has_exactly_the_form_of_its_specification():
+    note, witness = witnessed()
+    text, signatures = note.split("\n\n")
+    dash, name, encoded = signatures.splitlines()[1].split(" ")
+    data = base64.b64decode(encoded)
+    assert (dash, name, len(data)) == ("\u2014", "witness.example/w1", 4 + 8 + 64)
+    assert data[:4] == hashlib.sha256(b"witness.example/w1\n\x04" + witness.public).digest()[:4]
+    assert int.from_bytes(data[4:12], "big") == 1_679_315_147
+    message = f"cosignature/v1\ntime 1679315147\n{text}\n".encode()
+    OTHER_KEY.public_key().verify(data[12:], message)
+
+
+def test_the_key_of_a_witness_has_one_spelling_and_is_not_that_of_a_log():
+    _, witness = witnessed()
+    assert checkpoint.parse_cosigner(str(witness)) == witness
+    assert base64.b64decode(str(witness).split("+", 2)[2])[0] == 4
+    for text in (
+        str(checkpoint.key_of(witness.name, OTHER_KEY)),
+        str(witness) + "\n",
+        str(witness).replace("w1", "w2"),
+        "",
+        "w+0+0",
+    ):
+        with pytest.raises(ValueError, match=r"."):
+            checkpoint.parse_cosigner(text)
+
+
+@given(st.data())
+def test_a_cosigned_checkpoint_with_any_byte_altered_is_refused(data):
+    note, witness = witnessed()
+    log = checkpoint.key_of(VAULT, KEY)
+    assert checkpoint.cosigned_at(note, log, witness) == 1_679_315_147
+    at = data.draw(st.integers(0, len(note) - 1))
+    other = data.draw(st.characters(codec="utf-8").filter(lambda c: c != note[at]))
+    with pytest.raises(ValueError, match=r"."):
+        checkpoint.cosigned_at(note[:at] + other + note[at + 1 :], log, witness)
+
+
+@pytest.mark.parametrize("at", [0, 253_402_300_800, 2**63])
+def test_a_cosignature_of_no_time_is_refused(at):
+    note, witness = witnessed(at)
+    with pytest.raises(ValueError, match="does not hold"):
+        checkpoint.cosigned_at(note, checkpoint.key_of(VAULT, KEY), witness)
+
+
+def test_a_checkpoint_that_the_witness_did_not_sign_is_not_taken_for_cosigned():
+    note, witness = witnessed()
+    log = checkpoint.key_of(VAULT, KEY)
+    with pytest.raises(ValueError, match="did not sign"):
+        checkpoint.cosigned_at(checkpoint.sign(VAULT, 7, ROOT, KEY), log, witness)
+    with pytest.raises(ValueError, match="did not sign"):
+        checkpoint.cosigned_at(note, log, witness._replace(name="witness.example/w2"))
+    with pytest.raises(ValueError, match="not this key's"):
+        checkpoint.cosigned_at(note, checkpoint.key_of(VAULT, OTHER_KEY), witness)

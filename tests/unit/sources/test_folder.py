@@ -384,3 +384,59 @@ def test_a_half_written_picture_can_be_read_by_its_owner_only(place: Path, monke
     monkeypatch.setattr(os, "fchmod", spy)
     source.replace(address, b"redacted")
     assert modes == [0o600]
+
+
+def test_companions_are_never_looked_for_behind_a_link(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside" / "a.jpg").mkdir(parents=True)
+    (tmp_path / "outside" / "a.jpg" / "SYNOPHOTO_THUMB_M.jpg").write_bytes(JPEG)
+    (place / "@eaDir").symlink_to(tmp_path / "outside")
+    (place / "a.jpg.xmp").symlink_to(tmp_path / "outside")
+    (place / "sub" / "@eaDir").mkdir()
+    (place / "sub" / "@eaDir" / "b.jpg").symlink_to(tmp_path / "outside" / "a.jpg")
+    found = Folder(str(place)).companions(["a.jpg", "sub/b.jpg"])
+    listed = {c.path: c.kind for companions in found.values() for c in companions}
+    assert listed == {"a.jpg.xmp": "link", "sub/@eaDir/b.jpg": "link"}
+
+
+def test_a_companion_that_becomes_a_link_or_another_file_meanwhile_is_not_touched(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside.xmp").write_bytes(b"outside")
+    (place / "a.xmp").write_bytes(b"first")
+    source = Folder(str(place))
+    address = source.find("a.xmp")
+    assert address
+    (place / "a.xmp").unlink()
+    (place / "a.xmp").symlink_to(tmp_path / "outside.xmp")
+    for change in (lambda: source.erase_file(address), lambda: source.replace(address, b"new")):
+        with pytest.raises(SourceError, match="has changed since"):
+            change()
+    with pytest.raises(AddressUnreadable, match="not an ordinary file"):
+        source.find("a.xmp")
+    assert (tmp_path / "outside.xmp").read_bytes() == b"outside"
+
+
+def test_where_a_folder_cannot_be_listed_the_companions_of_its_photos_are_said_to_be_unknown(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "@eaDir" / "a.jpg").mkdir(parents=True)
+    source = Folder(str(place))
+    before = descriptors()
+    failing(monkeypatch, "open", errno.EACCES, lambda path, *_: path == "@eaDir")
+    found = source.companions(["a.jpg", "sub/b.jpg"])
+    assert {path: [(c.path, c.kind) for c in companions] for path, companions in found.items()} == {
+        "a.jpg": [("a.jpg", "unlisted")]
+    }
+    assert descriptors() == before
+
+
+def test_the_folder_of_a_photos_thumbnails_goes_with_the_last_of_them_and_not_before(place: Path) -> None:
+    thumbnails = place / "@eaDir" / "a.jpg"
+    thumbnails.mkdir(parents=True)
+    for name in ("SYNOPHOTO_THUMB_M.jpg", "SYNOPHOTO_THUMB_S.jpg"):
+        (thumbnails / name).write_bytes(JPEG)
+    source = Folder(str(place))
+    for number, companion in enumerate(source.companions(["a.jpg"])["a.jpg"]):
+        address = source.find(companion.path)
+        assert address
+        source.erase_file(address)
+        assert thumbnails.exists() == (number == 0)
+    assert (place / "@eaDir").exists()

@@ -149,7 +149,7 @@ def test_advancing_destroys_the_items_and_keeps_every_other_key_and_token(keys: 
                 each.item_key(item)
         assert (each.epoch, each.state_hash) == (2, done.state_after)
     assert (done.epoch_before, done.epoch_after, done.state_before) == (1, 2, before)
-    assert sorted(path.name for path in folder.iterdir()) == ["epoch.slots", "lock", "state.2"]
+    assert sorted(path.name for path in folder.iterdir()) == ["epoch.slots", "ledger", "lock", "state.2"]
 
 
 def test_after_many_rotations_no_old_epoch_key_is_in_any_file_and_the_newest_is(keys: Keys, folder: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, PngImagePlugin
+from PIL.IptcImagePlugin import getiptcinfo
 
 from countenance.errors import BadImage, UsageError
 from countenance.vision.redact import KEPT, redact
@@ -230,6 +231,71 @@ def test_the_second_picture_of_a_multi_picture_jpeg_is_left_behind() -> None:
     assert result.count(b"\xff\xd8\xff") == 1
     assert b"MPF\0" not in result
     assert len(result) < 0.75 * len(content)
+
+
+def test_an_iptc_caption_with_a_name_is_left_behind() -> None:
+    caption = b"\x1c\x02\x78" + struct.pack(">H", 11) + b"SECRET name"  # IIM 2:120
+    record = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(caption)) + caption + b"\0" * (len(caption) % 2)
+    segment = b"Photoshop 3.0\0" + record
+    jpeg = saved(scene(), "JPEG")
+    content = jpeg[:2] + b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment + jpeg[2:]
+    with Image.open(io.BytesIO(content)) as picture:
+        assert getiptcinfo(picture) == {(2, 120): b"SECRET name"}
+    result = redact(content, [BOX])
+    assert b"SECRET" not in result
+    with Image.open(io.BytesIO(result)) as picture:
+        assert not getiptcinfo(picture)
+
+
+def test_every_kind_of_text_in_a_png_is_left_behind() -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Title", "SECRET")
+    info.add_text("Comment", "SECRET" * 20, zip=True)
+    info.add_itxt("XML:com.adobe.xmp", "<x>SECRET mwg-rs:Regions</x>", zip=True)
+    info.add(b"prVW", b"SECRET preview")
+    result = redact(saved(scene(), "PNG", pnginfo=info) + b"SECRET after the end", [BOX])
+    assert b"SECRET" not in result
+    with Image.open(io.BytesIO(result)) as picture:
+        picture.load()
+        assert picture.text == {}
+    for chunk in (b"tEXt", b"zTXt", b"iTXt", b"prVW"):
+        assert chunk not in result
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "HEIF", "WEBP"])
+def test_the_film_at_the_end_of_a_motion_photo_is_left_behind(kind: str) -> None:
+    film = struct.pack(">I", 24) + b"ftypmp42" + b"\0" * 12 + b"SECRET mdat" * 400
+    content = saved(scene(), kind) + film + b"MotionPhoto_Data"
+    result = redact(content, [BOX])
+    assert b"SECRET" not in result
+    assert b"ftypmp42" not in result
+    assert b"MotionPhoto_Data" not in result
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
+def test_what_is_encoded_is_one_colour_under_the_box_so_that_nothing_can_be_recovered(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded = []
+    original = Image.fromarray
+
+    def spy(pixels: np.ndarray, *rest: Any) -> Image.Image:
+        encoded.append(pixels.copy())
+        return original(pixels, *rest)
+
+    content = saved(scene(), kind)
+    monkeypatch.setattr(Image, "fromarray", spy)
+    redact(content, [BOX])
+    (pixels,) = encoded
+    assert (pixels[AREA] == pixels[AREA][0, 0]).all()
+
+
+def test_the_same_picture_with_another_face_gives_the_same_file() -> None:
+    other = np.array(scene())
+    other[GONE] //= 2
+    content, exchanged = saved(scene(), "PNG"), saved(Image.fromarray(other), "PNG")
+    assert content != exchanged
+    assert redact(content, [BOX]) == redact(exchanged, [BOX])
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "PNG", "WEBP", "AVIF", "HEIF"])

@@ -1,0 +1,449 @@
+"""An order from its draft to its lifting, with photos that are words."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from datetime import UTC, datetime
+
+import pytest
+from tests.conftest import STATED, WHY
+from tests.orders import ASSESSMENT, order_text, replace_vision
+
+import countenance
+from countenance import errors
+from countenance.audit import verify, verify_order
+from countenance.orders import carry_out, erase, issue
+from countenance.records import Subject
+from countenance.settings import Settings
+from countenance.store import faces, requests
+
+PHOTOS = {
+    "glasgow.jpg": "ann @GB-SCT",
+    "london.jpg": "ann+bob @GB",
+    "paris.jpg": "bob @FR",
+    "border.jpg": "cat @GB,IE",
+    "nowhere.jpg": "ann",
+}
+IN_GB = {"glasgow.jpg", "london.jpg", "border.jpg", "nowhere.jpg"}
+
+
+@pytest.fixture
+def words(tmp_path, monkeypatch):
+    """A vault of five photos that are words, as a function that opens it once more."""
+    replace_vision(monkeypatch)
+    folder = tmp_path / "words"
+    folder.mkdir()
+    for name, text in PHOTOS.items():
+        (folder / name).write_text(text)
+    countenance.create(tmp_path / "vault")
+    opened = []
+
+    def open_one(**settings):
+        chosen = Settings(workers=0, **settings)
+        clock = lambda: datetime(2026, 11, 23, 12, tzinfo=UTC)  # noqa: E731
+        opened.append(countenance.open(tmp_path / "vault", settings=chosen, clock=clock))
+        return opened[-1]
+
+    vault = open_one()
+    vault.create_collection("club", **STATED)
+    vault.create_source(folder, collection="club", controller="x", evidence="y", on_erase="delete")
+    assert vault.add(folder).added == 5
+    yield open_one
+    for each in opened:
+        each.close()
+
+
+def found(vault, *names):
+    return {
+        hit.address
+        for name in names or ("ann", "bob", "cat")
+        for hit in vault.search(name.encode(), fpir=0.5, **WHY).faces[0].hits
+    }
+
+
+def issued(vault, text=None, **changes):
+    order = vault.draft_order(text or order_text(**changes))
+    return vault.approve_order(order.id, by="First Person")
+
+
+def states(vault):
+    return {photo.address: photo.state for photo in vault.photos(vault.sources("club")[0].id)}
+
+
+def test_a_draft_stops_nothing_and_its_preview_counts_what_it_would(words):
+    vault = words()
+    order = vault.draft_order(order_text())
+    assert (order.state, order.approvals_needed) == ("drafted", 1)
+    seen = vault.preview_order(order.id)
+    assert (seen.held, seen.inside, seen.undetermined, seen.stopped, seen.erased) == (5, 3, 1, 4, 4)
+    assert {name: (c.inside, c.undetermined) for name, c in seen.by_evidence.items()} == {
+        "gps:GB": (2, 0),
+        "gps:GB-SCT": (1, 0),
+        "gps:IE": (1, 0),
+        "none": (0, 1),
+    }
+    assert seen.derived["templates"] == seen.derived["crops"] == 5
+    assert seen.derived["log-details"] == 5
+    assert [c.inside for c in seen.by_collection.values()] == [3]
+    assert len(found(vault)) == 5
+
+
+def test_from_approval_on_no_process_shows_exports_or_takes_in_what_is_in_scope(words, tmp_path):
+    vault, other = words(), words()
+    before = vault.search(b"ann", fpir=0.5, **WHY)
+    assert found(other) == set(PHOTOS)
+    order = issued(vault)
+    assert order.state == "stopped"
+    assert found(vault) == found(other) == {"paris.jpg"}
+    with pytest.raises(errors.Refused, match="reached what was found"):
+        other.export(before, tmp_path / "sheet.html")
+    folder = tmp_path / "words"
+    (folder / "new.jpg").write_text("bob @GB-WLS")
+    (folder / "new-french.jpg").write_text("bob @FR")
+    (folder / "new-unknown.jpg").write_text("cat")
+    added = other.add(folder)
+    assert (added.added, added.refused) == (1, {"order": 2})
+    assert "case A 1" in added.sentences["order"]
+    assert found(vault) == {"paris.jpg", "new-french.jpg"}
+    refused = [line for line in vault.log() if line.kind == "photo:refused"]
+    assert {line.public["order"] for line in refused} == {order.id}
+
+
+def test_what_an_order_has_not_hidden_yet_is_not_shown_either(words, monkeypatch, tmp_path):
+    """P4: the order is asked in the transaction that acts, not a sweeper that comes later."""
+    vault, other = words(), words()
+    assert found(other) == set(PHOTOS)
+    before = other.search(b"ann", fpir=0.5, **WHY)
+    face = next(hit.face_id for hit in before.faces[0].hits if hit.address == "london.jpg")
+    monkeypatch.setattr(issue, "hide", lambda *_: 0)
+    assert issued(vault).state == "approved"
+    assert set(states(vault).values()) == {"held"}
+    assert found(vault) == found(other) == {"paris.jpg"}
+    with pytest.raises(errors.Refused, match="An Authority"):
+        other.export(before, tmp_path / "sheet.html")
+    with pytest.raises(errors.NotFound):
+        other.search(face=face, fpir=0.5, **WHY)
+    monkeypatch.undo()
+    replace_vision(monkeypatch)
+    assert other.resume() == []
+    assert {name for name, state in states(vault).items() if state == "stopped"} == IN_GB
+    assert vault.orders()[0].state == "stopped"
+
+
+def test_a_photo_that_comes_into_scope_while_it_is_looked_at_stays_out(words, tmp_path, monkeypatch):
+    vault, other = words(), words()
+    (tmp_path / "words" / "new.jpg").write_text("cat @GB")
+    flush = countenance.ingest._Scan.flush
+
+    def approve_first(self):
+        if self.batch:
+            monkeypatch.setattr(countenance.ingest._Scan, "flush", flush)
+            issued(other)
+        flush(self)
+
+    monkeypatch.setattr(countenance.ingest._Scan, "flush", approve_first)
+    added = vault.add(tmp_path / "words")
+    assert (added.added, added.refused) == (0, {"order": 1})
+    assert "new.jpg" not in states(vault)
+
+
+def test_lifting_needs_a_reason_and_an_assessment_and_gives_back_what_was_hidden(words):
+    vault, other = words(), words()
+    assert found(other) == set(PHOTOS)
+    order = issued(vault)
+    with pytest.raises(errors.UsageError, match="impact assessment"):
+        vault.lift_order(order.id, reason="appeal", assessment="none")
+    with pytest.raises(errors.UsageError, match="reason"):
+        vault.lift_order(order.id, reason=" ", assessment=ASSESSMENT)
+    assert found(other) == {"paris.jpg"}
+    assert vault.lift_order(order.id, reason="won on appeal", assessment=ASSESSMENT).state == "lifted"
+    assert found(vault) == found(other) == set(PHOTOS)
+    assert set(states(vault).values()) == {"held"}
+    assert vault.check().problems == other.check().problems == ()
+    line = next(line for line in vault.log() if line.kind == "order:lifted")
+    assert line.public["assessment"] == ASSESSMENT
+    with pytest.raises(errors.UsageError, match="lifted, not in force"):
+        vault.lift_order(order.id, reason="again", assessment=ASSESSMENT)
+
+
+def test_what_another_order_still_reaches_stays_hidden_when_one_is_lifted(words):
+    vault = words()
+    wide, narrow = issued(vault), issued(vault, territory="GB-SCT", more="note: x")
+    vault.lift_order(wide.id, reason="r", assessment=ASSESSMENT)
+    assert found(vault) == {"paris.jpg"}  # nowhere may be in Scotland, and so may what is only known as British
+    vault.lift_order(narrow.id, reason="r", assessment=ASSESSMENT)
+    assert found(vault) == set(PHOTOS)
+    assert vault.check().problems == ()
+
+
+def test_carried_out_it_erases_signs_and_proves_offline(words, tmp_path):
+    vault, other = words(), words()
+    assert found(other) == set(PHOTOS)
+    order = issued(vault, more="delete_by: 2026-12-01\ndaily: EUR 100000")
+    with pytest.raises(errors.UsageError, match="sign"):
+        vault.carry_out_order(order.id, signed_by=" ")
+    done = vault.carry_out_order(order.id, signed_by="A Named Person")
+    assert (done.state, done.signed_by, done.deadline.left) == ("completed", "A Named Person", 8)
+    assert set(states(vault)) == {"paris.jpg"}
+    assert found(other) == {"paris.jpg"}
+    assert vault.check().problems == ()
+    assert [e.state for e in vault.erasures()] == ["certified"]
+    (tmp_path / "words" / "later.jpg").write_text("cat @GB")
+    assert other.add(tmp_path / "words").refused["order"] == 1  # completed, it stays in force
+    proof = tmp_path / "proof"
+    bundle = vault.order_proof(order.id)
+    zipfile.ZipFile(io.BytesIO(bundle)).extractall(proof)
+    key = vault.keys.public_key().hex()
+    command = [sys.executable, "-S", str(proof / "verify_order.py"), str(proof), "--key", key]
+    alone = subprocess.run(command, capture_output=True, text=True, env={}, check=False)
+    assert alone.returncode == 0, alone.stdout + alone.stderr
+    assert "A Named Person" in alone.stdout
+    assert alone.stdout.endswith("HOLDS, and is signed with the key you gave.\n")
+    for name in ("order.yaml", "completion.json", "checkpoint.txt", "key.txt", "proofs.json"):
+        whole = (proof / name).read_bytes()
+        for at in range(0, len(whole), max(1, len(whole) // 40)):
+            (proof / name).write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            assert verify_order.main([str(proof), "--key", key]) == 6, (name, at)
+        (proof / name).write_bytes(whole)
+    certificate = next((proof / "certificates").iterdir())
+    report = verify.examine(verify.unpack(certificate.read_bytes()), key)
+    assert report.statement["ground"].endswith(order.sha256)
+    certificate.unlink()
+    assert verify_order.main([str(proof), "--key", key]) == 6
+    assert vault.carry_out_order(order.id, signed_by="Somebody Else").signed_by == "A Named Person"
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("step", ["planned", "approved", "stopped", "keys-destroyed", "purged", "verified", "erased"])
+def test_carrying_out_that_is_cut_short_at_any_step_is_finished_the_next_time(words, monkeypatch, step):
+    vault = words()
+    order = issued(vault)
+
+    def die(*_, **__):
+        raise Killed
+
+    if step == "erased":
+        monkeypatch.setattr(carry_out, "_complete", die)
+    else:
+        monkeypatch.setitem(erase.STEPS, step, die)
+    with pytest.raises(Killed):
+        vault.carry_out_order(order.id, signed_by="A Named Person")
+    vault.close()
+    monkeypatch.undo()
+    replace_vision(monkeypatch)
+    again = words()
+    assert found(again) == {"paris.jpg"}
+    done = again.carry_out_order(order.id, signed_by="A Named Person")
+    assert done.state == "completed"
+    assert [e.state for e in again.erasures()] == ["certified"]
+    assert set(states(again)) == {"paris.jpg"}
+    assert again.check().problems == ()
+    assert again.verify_log().problems == ()
+    kinds = [line.kind for line in again.log() if line.kind.startswith("order:")]
+    assert kinds == [f"order:{what}" for what in ("drafted", "approved", "stopped", "erased", "completed")]
+
+
+def test_hiding_that_is_cut_short_is_finished_at_the_next_open(words, monkeypatch):
+    vault = words()
+    monkeypatch.setattr(issue, "BATCH", 1)
+    stop, calls = issue.photos.stop, []
+
+    def die_at_the_third(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise Killed
+        stop(*arguments)
+
+    monkeypatch.setattr(issue.photos, "stop", die_at_the_third)
+    order = vault.draft_order(order_text())
+    with pytest.raises(Killed):
+        vault.approve_order(order.id)
+    assert vault.order(order.id).state == "approved"
+    assert found(vault) == {"paris.jpg"}
+    monkeypatch.undo()
+    replace_vision(monkeypatch)
+    assert words().order(order.id).state == "stopped"
+    assert list(states(vault).values()).count("stopped") == 4
+
+
+def test_a_collection_that_asks_for_two_people_is_not_stopped_by_one(words):
+    vault = words()
+    vault.set_collection("club", two_person=True)
+    order = vault.draft_order(order_text())
+    first = vault.approve_order(order.id, by="First Person")
+    assert (first.state, first.approvals_needed, first.approved_by) == ("drafted", 2, ("First Person",))
+    assert len(found(vault)) == 5
+    with pytest.raises(errors.UsageError, match="needs another person"):
+        vault.approve_order(order.id, by=" first person ")
+    with pytest.raises(errors.UsageError, match="drafted, not in force"):
+        vault.carry_out_order(order.id, signed_by="x")
+    assert vault.approve_order(order.id, by="Second Person").state == "stopped"
+    assert found(vault) == {"paris.jpg"}
+
+
+def test_an_order_for_another_collection_needs_no_second_person(words):
+    vault = words()
+    vault.create_collection("other", two_person=True)
+    assert vault.draft_order(order_text(scope="{collections: [club]}")).approvals_needed == 1
+    assert vault.draft_order(order_text(scope="{collections: [other]}")).approvals_needed == 2
+    source = vault.sources("club")[0].id
+    assert vault.draft_order(order_text(scope=f"{{sources: [{source}]}}")).approvals_needed == 1
+
+
+def test_an_order_that_reaches_everything_needs_the_number_said(words):
+    vault = words()
+    for scope in ("{everything: yes}", "{collections: [club]}"):
+        order = vault.draft_order(order_text(scope=scope))
+        for wrong in (None, 4, 0):
+            with pytest.raises(errors.UsageError, match=r"all 5 photos.*--confirm 5"):
+                vault.approve_order(order.id, confirm=wrong)
+    assert vault.approve_order(order.id, confirm=5).state == "stopped"
+    with pytest.raises(errors.Refused, match="case A 1"):
+        found(vault)
+    with pytest.raises(errors.Refused, match="case A 1"):
+        vault.compare(b"ann", b"ann", **WHY)
+    assert [line.public["reason"] for line in vault.log() if line.kind == "act:refused"] == ["order", "order"]
+
+
+def test_an_order_names_what_is_there_or_is_refused(words):
+    vault = words()
+    for scope in ("{collections: [nowhere]}", "{sources: [src_x]}", "{subjects: [Nobody]}"):
+        with pytest.raises(errors.NotFound):
+            vault.draft_order(order_text(scope=scope))
+    assert vault.orders() == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "served"),
+    [
+        ({}, False),
+        ({"origin": "GB-SCT"}, False),
+        ({"origin": "FR"}, True),
+    ],
+)
+def test_service_is_refused_to_where_the_order_says_and_to_who_does_not_say(words, settings, served):
+    vault = words()
+    text = order_text(measures="[refuse-service]", scope="{unknown: include}", more="service: {territories: [GB]}")
+    assert issued(vault, text).state == "stopped"
+    asking = words(**settings)
+    if served:
+        assert len(found(asking)) == 5
+    else:
+        with pytest.raises(errors.Refused, match="forbids to serve"):
+            found(asking)
+    assert set(states(vault).values()) == {"held"}  # it stops nothing else
+
+
+def test_unknown_exclude_leaves_alone_what_has_no_evidence(words, tmp_path):
+    vault = words()
+    order = issued(vault, scope="{territories: [GB], unknown: exclude}")
+    assert found(vault) == {"paris.jpg", "nowhere.jpg"}
+    (tmp_path / "words" / "new.jpg").write_text("cat")
+    assert vault.add(tmp_path / "words").added == 1
+    vault.carry_out_order(order.id, signed_by="x")
+    assert set(states(vault)) == {"paris.jpg", "nowhere.jpg", "new.jpg"}
+
+
+def test_what_is_to_be_reviewed_is_hidden_and_erased_only_after_somebody_looked(words):
+    vault = words()
+    order = issued(vault, scope="{territories: [US-IL, GB-SCT], unknown: review}")
+    by = {photo.address: photo.id for photo in vault.photos(vault.sources("club")[0].id)}
+    waiting = {by[name] for name in ("london.jpg", "border.jpg", "nowhere.jpg")}
+    assert set(vault.order_review(order.id)) == waiting
+    assert found(vault) == {"paris.jpg"}
+    vault.correct_evidence(by["london.jpg"], "GB-ENG")
+    assert found(vault) == {"paris.jpg", "london.jpg"}
+    vault.correct_evidence(by["border.jpg"], "GB-SCT")
+    assert vault.confirm_order(order.id, [by["nowhere.jpg"]]) == 0
+    with pytest.raises(errors.UsageError, match="does not wait for review"):
+        vault.confirm_order(order.id, [by["paris.jpg"]])
+    with pytest.raises(errors.UsageError, match="no country"):
+        vault.correct_evidence(by["paris.jpg"], "Utopia")
+    vault.carry_out_order(order.id, signed_by="x")
+    assert set(states(vault)) == {"paris.jpg", "london.jpg"}
+
+
+def test_what_nobody_reviewed_stays_hidden_and_is_not_erased(words):
+    vault = words()
+    order = issued(vault, scope="{territories: [GB-SCT], unknown: review}")
+    vault.carry_out_order(order.id, signed_by="x")
+    assert set(states(vault)) == set(PHOTOS) - {"glasgow.jpg"}
+    assert found(vault) == {"paris.jpg"}
+    proof = zipfile.ZipFile(io.BytesIO(vault.order_proof(order.id)))
+    assert json.loads(proof.read("completion.json"))["to_review"] == 3
+
+
+def test_open_requests_are_answered_first_where_the_order_says_so(words):
+    vault = words()
+    order = issued(vault, measures="[stop, answer-first, erase]")
+    now = vault.clock()
+    waiting = requests.Request(
+        id="req_1", kind="access", confirmed=True, law="gdpr", state="opened", channel="mail", received_at=now,
+        due_at=now, expires_at=now, asked=requests.Asked(),
+    )  # fmt: skip
+    with vault.database.write() as tx:
+        requests.put(tx, waiting)
+    with pytest.raises(errors.Refused, match="1 requests are open: req_1"):
+        vault.carry_out_order(order.id, signed_by="x")
+    assert vault.erasures() == []
+    with vault.database.write() as tx:
+        requests.advance(tx, waiting, state="answered")
+    assert vault.carry_out_order(order.id, signed_by="x").state == "completed"
+
+
+def test_a_request_to_erase_still_reaches_what_an_order_hides_and_lifting_does_not_bring_that_back(words):
+    vault = words()
+    by = {photo.address: photo.id for photo in vault.photos(vault.sources("club")[0].id)}
+    order = issued(vault)
+    vault.erase(vault.scope(photo=by["london.jpg"]), ground="request")
+    vault.lift_order(order.id, reason="r", assessment=ASSESSMENT)
+    assert found(vault) == set(PHOTOS) - {"london.jpg"}
+    assert vault.check().problems == ()
+
+
+def test_samples_show_faces_in_scope_and_go_when_those_are_erased(words, tmp_path):
+    vault = words()
+    order = vault.draft_order(order_text())
+    vault.order_sheet(order.id, tmp_path / "samples.html")
+    text = (tmp_path / "samples.html").read_text()
+    assert all(name in text for name in IN_GB)
+    assert "paris.jpg" not in text
+    vault.approve_order(order.id)
+    vault.carry_out_order(order.id, signed_by="x")
+    assert not (tmp_path / "samples.html").exists()
+
+
+def test_nothing_of_the_order_but_dates_country_and_state_stands_in_the_clear(words, tmp_path):
+    vault = words()
+    order = issued(vault, more="note: a very secret remark")
+    vault.lift_order(order.id, reason="a confidential reason", assessment=ASSESSMENT)
+    vault.close()
+    for file in (tmp_path / "vault").rglob("*"):
+        data = file.read_bytes() if file.is_file() else b""
+        for mark in (b"An Authority", b"case A 1", b"very secret", b"First Person", b"confidential"):
+            assert mark not in data
+
+
+def test_a_subjects_order_erases_that_persons_faces_and_leaves_the_others_of_a_group_photo(words):
+    vault = words()
+    with vault.database.write() as tx:
+        club = vault.collection("club").id
+        consent = countenance.Consent(by="x", given_at=tx.now, text="y", until=tx.now.replace(year=2030))
+        subject = Subject(id="sub_ann", collection_id=club, name="Ann", consent=consent, faces=0)
+        issue.subjects.insert(tx, subject)
+    for hit in vault.search(b"ann", fpir=0.5, **WHY).faces[0].hits:
+        with vault.database.write() as tx:
+            faces.link(tx, hit.face_id, "sub_ann")
+    order = issued(vault, scope="{subjects: [Ann]}")
+    assert found(vault) == {"paris.jpg", "border.jpg"}
+    vault.carry_out_order(order.id, signed_by="x")
+    assert found(vault, "ann") == set()
+    assert found(vault, "bob") <= {"paris.jpg", "london.jpg"}
+    assert vault.check().problems == ()
