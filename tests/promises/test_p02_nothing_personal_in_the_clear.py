@@ -36,7 +36,7 @@ MARKS = {  # what a picture begins with; the shortest is eight bytes, so that se
     "XMP": rb"<x:xmpmeta",
     "IPTC": rb"Photoshop 3\.0\x008BIM",
 }
-EMPTY = {"discarded", "gone", "node", "receipt", "request"}  # tables that this vault does not fill
+EMPTY = {"back", "discarded", "gone", "node", "receipt", "request"}  # tables that this vault does not fill
 
 
 def captioned(portrait: Image.Image) -> bytes:

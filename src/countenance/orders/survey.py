@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from countenance.gate.reach import Reach, facts_of, reaches
@@ -76,18 +76,23 @@ def erasable(scope: OrderScope, reach: Reach) -> bool:
 
 def preview(tx: Tx, scope: OrderScope) -> Preview:
     """Count what an order reaches, and what is derived from it."""
-    groups: dict[str, dict[str, Counter[str]]] = {"collection": {}, "source": {}, "evidence": {}}
-    total: Counter[str] = Counter()
     going: list[str] = []
+    alike: Counter[tuple[str, str, str, Reach]] = Counter()
     for found, reach in survey(tx, scope):
-        total[reach] += 1
-        total["stopped"] += hidden(scope, reach)
+        alike[found.collection_id, found.source_id, found.evidence, reach] += 1
         if erasable(scope, reach):
             going.append(found.photo_id)
-        names = {"collection": [found.collection_id], "source": [found.source_id]}
-        for kind, here in (names | {"evidence": sorted(set(found.evidence.split())) or ["none"]}).items():
-            for name in here:
-                groups[kind].setdefault(name, Counter())[reach] += 1
+    total: Counter[str] = Counter()
+    groups: dict[str, defaultdict[str, Counter[str]]] = {
+        kind: defaultdict(Counter) for kind in ("collection", "source", "evidence")
+    }
+    for (collection_id, source_id, evidence, reach), number in alike.items():
+        total[reach] += number
+        total["stopped"] += number * hidden(scope, reach)
+        groups["collection"][collection_id][reach] += number
+        groups["source"][source_id][reach] += number
+        for name in set(evidence.split()) or {"none"}:
+            groups["evidence"][name][reach] += number
     return Preview(
         held=orders.count(tx),
         inside=total["in"],
@@ -125,7 +130,7 @@ def _evidence(text: str) -> Iterator[Evidence]:
         yield Evidence(kind=kind, territory=territory, origin="")  # type: ignore[arg-type]
 
 
-def _counted(groups: dict[str, Counter[str]]) -> dict[str, Counted]:
+def _counted(groups: Mapping[str, Counter[str]]) -> dict[str, Counted]:
     return {
         name: Counted(inside=count["in"], undetermined=count["undetermined"]) for name, count in sorted(groups.items())
     }
