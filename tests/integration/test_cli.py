@@ -160,7 +160,7 @@ def test_the_lists_here_name_every_command():
         *(("serve",), ("witness",), ("log", "cosign"), ("log", "check")),  # the last three: test_log.py
     }
     dry = {path for path, command in commands() if any("--dry-run" in p.opts for p in command.params)}
-    assert dry - {("log", "cosign")} == {
+    assert {path for path in dry if path[0] != "order"} - {("log", "cosign")} == {
         words[: len(path)] for path in dry for words in CHANGING if words[: len(path)] == path
     }
 
