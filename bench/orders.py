@@ -150,16 +150,16 @@ def _measured(vault: Vault, rounds: int) -> dict[str, Any]:
         return [own, *(json.loads(other.stdout.readline()) for other in others if other.stdout)]
 
     assert all(count for _, count in ask())  # every process has its index, and finds what is in scope
-    draft = vault.draft_order(ORDER)
+    draft = vault.orders.draft(ORDER)
     previews = []
     for _ in range(5):
         began = time.perf_counter()
-        vault.preview_order(draft.id)
+        vault.orders.preview(draft.id)
         previews.append(time.perf_counter() - began)
     stops, hides, lifts = [], [], []
     hide = issue.hide
     for _ in range(rounds):
-        order = vault.draft_order(ORDER)
+        order = vault.orders.draft(ORDER)
         committed: list[float] = []
 
         def ask_first(database: Any, order_id: str, committed: list[float] = committed) -> int:
@@ -174,12 +174,12 @@ def _measured(vault: Vault, rounds: int) -> dict[str, Any]:
             return done
 
         issue.hide = ask_first
-        vault.approve_order(order.id)
+        vault.orders.approve(order.id)
         issue.hide = hide
         stops += committed
         assert not any(count for _, count in ask())
         began = time.perf_counter()
-        vault.lift_order(order.id, reason="benchmark", assessment="0" * 64)
+        vault.orders.lift(order.id, reason="benchmark", assessment="0" * 64)
         lifts.append(time.perf_counter() - began)
         assert all(count for _, count in ask())
     for other in others:

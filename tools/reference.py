@@ -13,6 +13,7 @@ import dataclasses
 import inspect
 import re
 import types
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,8 +164,18 @@ def _records() -> list[Any]:
 
 
 def _verbs() -> list[tuple[str, types.FunctionType]]:
-    verbs = [(name, m) for name, m in vars(vault.Vault).items() if isinstance(m, types.FunctionType)]
-    return [(name, verb) for name, verb in verbs if not name.startswith("_")]
+    """The vault's verbs with their names, those of a group as `orders.draft`."""
+    found: list[tuple[str, types.FunctionType]] = []
+    for name, member in vars(vault.Vault).items():
+        if isinstance(member, property):
+            group = typing.get_type_hints(member.fget)["return"]
+            if group.__module__.startswith("countenance.verbs"):
+                found += [
+                    (f"{name}.{verb}", act) for verb, act in vars(group).items() if isinstance(act, types.FunctionType)
+                ]
+        elif isinstance(member, types.FunctionType):
+            found.append((name, member))
+    return [(name, verb) for name, verb in found if not name.rpartition(".")[2].startswith("_")]
 
 
 def _unquoted(member: Any) -> str:

@@ -32,10 +32,9 @@ from countenance.audit.cosign import Cosigned, cosign
 from countenance.audit.log import Line, Verified
 from countenance.audit.tiles import Published, publish
 from countenance.gate.admit import admit_probe, missing
-from countenance.orders import carry_out as carrying
 from countenance.orders import erase as erasing
 from countenance.orders import exports as exporting
-from countenance.orders import exposed, issue, proof, samples, survey, view, worklist
+from countenance.orders import exposed, issue, view, worklist
 from countenance.orders import scope as scopes
 from countenance.records import (
     Collection,
@@ -81,6 +80,7 @@ from countenance.store.keys import Keys
 from countenance.store.lock import held
 from countenance.store.subjects import Enrolled
 from countenance.store.wishes import KeptOut
+from countenance.verbs.orders import Orders
 from countenance.vision import examine, models
 from countenance.vision.picture import content_of
 from countenance.vision.pool import Pool
@@ -222,7 +222,7 @@ class Vault:
 
         Can be stopped at any point and called again. Raises `Incomplete` if the collection does not state its basis.
         """
-        self._demand_wet()
+        self.database.demand_wet()
         registered = registry.find_source(self.database, source, collection)
         self._demand_basis(self.collection(registered.collection_id))
         with openers.open(registered.kind, registered.location) as opened:
@@ -254,7 +254,7 @@ class Vault:
 
         The vault remembers the file until it is deleted, and an erasure of a face on it deletes it.
         """
-        self._demand_wet()
+        self.database.demand_wet()
         page = render(result, self.collection(result.collection_id).name).encode()
         return exporting.write(self.database, result, page, Path(path), by=self.by)
 
@@ -383,7 +383,7 @@ class Vault:
 
     def withdraw_wish(self, wish: str) -> int:
         """Erase a wish with its template at once and destroy its key; return the number of the key epoch that began."""
-        self._demand_wet()
+        self.database.demand_wet()
         with held(self.path / "erase.lock"):
             wishing.withdraw(self.database, wish)
             wishing.end(self.database)
@@ -430,7 +430,7 @@ class Vault:
 
         When it returns, the certificate is there. If this process dies, the next one to open the vault finishes.
         """
-        self._demand_wet()
+        self.database.demand_wet()
         with held(self.path / "erase.lock"):
             plan = erasing.plan(self.database, scope, ground=ground, by=self.by, approved_by=tuple(approved_by))
             wishing.end(self.database)
@@ -438,7 +438,7 @@ class Vault:
 
     def resume(self) -> list[Erasure]:
         """Finish erasures that a crash left unfinished, unless another process is at it."""
-        self._demand_wet()
+        self.database.demand_wet()
         with self.database.read() as tx:
             unfinished = erasures.unfinished(tx)
             behind = standing.epoch(tx) < self.keys.epoch
@@ -454,61 +454,10 @@ class Vault:
 
     # Orders
 
-    def draft_order(self, text: str) -> issue.Standing:
-        """Take in an order file (its text: see `orders.order`) as a draft. Nothing is stopped yet."""
-        return issue.draft(self.database, text, by=self.by)
-
-    def preview_order(self, order: str) -> survey.Preview:
-        """What an order reaches, in numbers: by collection, source and evidence, and everything derived that goes too."""
-        with self.database.read() as tx:
-            return survey.preview(tx, stored_orders.find(tx, order).order.scope)
-
-    def order_sheet(self, order: str, path: str | os.PathLike[str]) -> Export:
-        """Write a contact sheet with samples of what an order reaches. It shows faces; an erasure of one deletes it."""
-        self._demand_wet()
-        return samples.write(self.database, order, Path(path), by=self.by)
-
-    def approve_order(self, order: str, *, by: str | None = None, confirm: int | None = None) -> issue.Standing:
-        """Approve a draft; with as many people as it needs it is in force at once, in every process.
-
-        `confirm` is the number of photos that it hides: asked for where that is all there are.
-        """
-        return issue.approve(self.database, order, by=self.by if by is None else by, confirm=confirm)
-
-    def carry_out_order(self, order: str, *, signed_by: str) -> issue.Standing:
-        """Erase what an order in force says, and complete it in the name of a person. Can be cut short and called again."""
-        self._demand_wet()
-        with held(self.path / "erase.lock"):
-            wishing.end(self.database)
-            return carrying.carry_out(self.database, order, signed_by=signed_by, by=self.by, finish=self._carry_out)
-
-    def lift_order(self, order: str, *, reason: str, assessment: str) -> issue.Standing:
-        """Lift an order: what it hid and nothing erased is shown again. `assessment`: SHA-256 of an impact assessment."""
-        return issue.lift(self.database, order, reason=reason, assessment=assessment, by=self.by)
-
-    def orders(self) -> list[issue.Standing]:
-        """All orders, oldest first."""
-        with self.database.read() as tx:
-            return [issue.show(tx, stored) for stored in stored_orders.every(tx)]
-
-    def order(self, order: str) -> issue.Standing:
-        """One order: what it says, where it stands, and its deadline."""
-        with self.database.read() as tx:
-            return issue.show(tx, stored_orders.find(tx, order))
-
-    def order_proof(self, order: str) -> bytes:
-        """The proof bundle of an order that was carried out: a zip that its own verify_order.py checks offline."""
-        with self.database.read() as tx:
-            return proof.build(tx, order)
-
-    def order_review(self, order: str) -> list[str]:
-        """Photos that an order hides and erases only once somebody has looked at them (`unknown: review`)."""
-        with self.database.read() as tx:
-            return issue.to_review(tx, stored_orders.find(tx, order))
-
-    def confirm_order(self, order: str, photos: Iterable[str]) -> int:
-        """Say of photos to be reviewed that the order is meant to reach them; returns how many still wait."""
-        return issue.confirm(self.database, order, photos, by=self.by)
+    @property
+    def orders(self) -> Orders:
+        """The verbs on orders."""
+        return Orders(database=self.database, by=self.by, finish=self._carry_out)
 
     def correct_evidence(self, photo: str, territory: str) -> Evidence:
         """Record where a photo is from, as the operator knows it. It refines what was too coarse, and is logged."""
@@ -549,20 +498,20 @@ class Vault:
 
     def rotate_keys(self) -> int:
         """Begin a new key epoch without the leaves of records that were replaced since; return its number."""
-        self._demand_wet()
+        self.database.demand_wet()
         with held(self.path / "erase.lock"):
             wishing.end(self.database)
             return custody.rotate(self.database, self.process_id)
 
     def replicate_keys(self, folder: str | os.PathLike[str]) -> custody.Status:
         """Keep a live replica of the keys in a folder that is new or empty. Every erasure from now on needs it there."""
-        self._demand_wet()
+        self.database.demand_wet()
         custody.replicate(self.database, Path(folder).expanduser().resolve())
         return self.keys_status()
 
     def remove_replica(self, folder: str | os.PathLike[str]) -> bool:
         """Keep no replica in a folder any more; False if the one there could not be reached and must be destroyed by hand."""
-        self._demand_wet()
+        self.database.demand_wet()
         return custody.remove_replica(self.database, Path(folder).expanduser().resolve())
 
     def backup(
@@ -715,10 +664,6 @@ class Vault:
         if gaps := missing(collection):
             self._log_refusal(collection.id, "incomplete")
             raise errors.Incomplete(name=collection.name, missing="; ".join(gaps))
-
-    def _demand_wet(self) -> None:
-        if self.database.dry_run:
-            raise errors.UsageError("This vault was opened for a dry run. Nothing was changed.")
 
     def _log_refusal(self, collection_id: str, slug: str) -> None:
         with self.database.write() as tx:

@@ -67,8 +67,8 @@ def found(vault, *names):
 
 
 def issued(vault, text=None, **changes):
-    order = vault.draft_order(text or order_text(**changes))
-    return vault.approve_order(order.id, by="First Person")
+    order = vault.orders.draft(text or order_text(**changes))
+    return vault.orders.approve(order.id, by="First Person")
 
 
 def states(vault):
@@ -77,9 +77,9 @@ def states(vault):
 
 def test_a_draft_stops_nothing_and_its_preview_counts_what_it_would(words):
     vault = words()
-    order = vault.draft_order(order_text())
+    order = vault.orders.draft(order_text())
     assert (order.state, order.approvals_needed) == ("drafted", 1)
-    seen = vault.preview_order(order.id)
+    seen = vault.orders.preview(order.id)
     assert (seen.held, seen.inside, seen.undetermined, seen.stopped, seen.erased) == (5, 3, 1, 4, 4)
     assert {name: (c.inside, c.undetermined) for name, c in seen.by_evidence.items()} == {
         "gps:GB": (2, 0),
@@ -132,7 +132,7 @@ def test_what_an_order_has_not_hidden_yet_is_not_shown_either(words, monkeypatch
     replace_vision(monkeypatch)
     assert other.resume() == []
     assert {name for name, state in states(vault).items() if state == "stopped"} == IN_GB
-    assert vault.orders()[0].state == "stopped"
+    assert vault.orders.list()[0].state == "stopped"
 
 
 def test_a_photo_that_comes_into_scope_while_it_is_looked_at_stays_out(words, tmp_path, monkeypatch):
@@ -157,27 +157,27 @@ def test_lifting_needs_a_reason_and_an_assessment_and_gives_back_what_was_hidden
     assert found(other) == set(PHOTOS)
     order = issued(vault)
     with pytest.raises(errors.UsageError, match="impact assessment"):
-        vault.lift_order(order.id, reason="appeal", assessment="none")
+        vault.orders.lift(order.id, reason="appeal", assessment="none")
     with pytest.raises(errors.UsageError, match="reason"):
-        vault.lift_order(order.id, reason=" ", assessment=ASSESSMENT)
+        vault.orders.lift(order.id, reason=" ", assessment=ASSESSMENT)
     assert found(other) == {"paris.jpg"}
-    assert vault.lift_order(order.id, reason="won on appeal", assessment=ASSESSMENT).state == "lifted"
+    assert vault.orders.lift(order.id, reason="won on appeal", assessment=ASSESSMENT).state == "lifted"
     assert found(vault) == found(other) == set(PHOTOS)
     assert set(states(vault).values()) == {"held"}
     assert vault.check().problems == other.check().problems == ()
     line = next(line for line in vault.log() if line.kind == "order:lifted")
     assert line.public["assessment"] == ASSESSMENT
     with pytest.raises(errors.UsageError, match="lifted, not in force"):
-        vault.lift_order(order.id, reason="again", assessment=ASSESSMENT)
+        vault.orders.lift(order.id, reason="again", assessment=ASSESSMENT)
 
 
 def test_what_another_order_still_reaches_stays_hidden_when_one_is_lifted(words):
     vault = words()
     wide, narrow = issued(vault), issued(vault, territory="GB-SCT", more="note: x")
-    vault.lift_order(wide.id, reason="r", assessment=ASSESSMENT)
+    vault.orders.lift(wide.id, reason="r", assessment=ASSESSMENT)
     assert found(vault) == {"paris.jpg"}  # nowhere may be in Scotland, and so may what is only known as British
     assert {name for name, state in states(vault).items() if state == "stopped"} == IN_GB
-    vault.lift_order(narrow.id, reason="r", assessment=ASSESSMENT)
+    vault.orders.lift(narrow.id, reason="r", assessment=ASSESSMENT)
     assert found(vault) == set(PHOTOS)
     assert vault.check().problems == ()
 
@@ -187,8 +187,8 @@ def test_carried_out_it_erases_signs_and_proves_offline(words, tmp_path):
     assert found(other) == set(PHOTOS)
     order = issued(vault, more="delete_by: 2026-12-01\ndaily: EUR 100000")
     with pytest.raises(errors.UsageError, match="sign"):
-        vault.carry_out_order(order.id, signed_by=" ")
-    done = vault.carry_out_order(order.id, signed_by="A Named Person")
+        vault.orders.carry_out(order.id, signed_by=" ")
+    done = vault.orders.carry_out(order.id, signed_by="A Named Person")
     assert (done.state, done.signed_by, done.deadline.left) == ("completed", "A Named Person", 8)
     assert set(states(vault)) == {"paris.jpg"}
     assert found(other) == {"paris.jpg"}
@@ -197,7 +197,7 @@ def test_carried_out_it_erases_signs_and_proves_offline(words, tmp_path):
     (tmp_path / "words" / "later.jpg").write_text("cat @GB")
     assert other.add(tmp_path / "words").refused["order"] == 1  # completed, it stays in force
     proof = tmp_path / "proof"
-    bundle = vault.order_proof(order.id)
+    bundle = vault.orders.proof(order.id)
     zipfile.ZipFile(io.BytesIO(bundle)).extractall(proof)
     key = vault.keys.public_key().hex()
     command = [sys.executable, "-S", str(proof / "verify_order.py"), str(proof), "--key", key]
@@ -216,7 +216,7 @@ def test_carried_out_it_erases_signs_and_proves_offline(words, tmp_path):
     assert report.statement["ground"].endswith(order.sha256)
     certificate.unlink()
     assert verify_order.main([str(proof), "--key", key]) == 6
-    assert vault.carry_out_order(order.id, signed_by="Somebody Else").signed_by == "A Named Person"
+    assert vault.orders.carry_out(order.id, signed_by="Somebody Else").signed_by == "A Named Person"
 
 
 class Killed(BaseException):
@@ -236,13 +236,13 @@ def test_carrying_out_that_is_cut_short_at_any_step_is_finished_the_next_time(wo
     else:
         monkeypatch.setitem(erase.STEPS, step, die)
     with pytest.raises(Killed):
-        vault.carry_out_order(order.id, signed_by="A Named Person")
+        vault.orders.carry_out(order.id, signed_by="A Named Person")
     vault.close()
     monkeypatch.undo()
     replace_vision(monkeypatch)
     again = words()
     assert found(again) == {"paris.jpg"}
-    done = again.carry_out_order(order.id, signed_by="A Named Person")
+    done = again.orders.carry_out(order.id, signed_by="A Named Person")
     assert done.state == "completed"
     assert [e.state for e in again.erasures()] == ["certified"]
     assert set(states(again)) == {"paris.jpg"}
@@ -264,49 +264,49 @@ def test_hiding_that_is_cut_short_is_finished_at_the_next_open(words, monkeypatc
         stop(*arguments)
 
     monkeypatch.setattr(issue.photos, "stop", die_at_the_third)
-    order = vault.draft_order(order_text())
+    order = vault.orders.draft(order_text())
     with pytest.raises(Killed):
-        vault.approve_order(order.id)
-    assert vault.order(order.id).state == "approved"
+        vault.orders.approve(order.id)
+    assert vault.orders.show(order.id).state == "approved"
     assert found(vault) == {"paris.jpg"}
     monkeypatch.undo()
     replace_vision(monkeypatch)
-    assert words().order(order.id).state == "stopped"
+    assert words().orders.show(order.id).state == "stopped"
     assert list(states(vault).values()).count("stopped") == 4
 
 
 def test_a_collection_that_asks_for_two_people_is_not_stopped_by_one(words):
     vault = words()
     vault.set_collection("club", two_person=True)
-    order = vault.draft_order(order_text())
-    first = vault.approve_order(order.id, by="First Person")
+    order = vault.orders.draft(order_text())
+    first = vault.orders.approve(order.id, by="First Person")
     assert (first.state, first.approvals_needed, first.approved_by) == ("drafted", 2, ("First Person",))
     assert len(found(vault)) == 5
     with pytest.raises(errors.UsageError, match="needs another person"):
-        vault.approve_order(order.id, by=" first person ")
+        vault.orders.approve(order.id, by=" first person ")
     with pytest.raises(errors.UsageError, match="drafted, not in force"):
-        vault.carry_out_order(order.id, signed_by="x")
-    assert vault.approve_order(order.id, by="Second Person").state == "stopped"
+        vault.orders.carry_out(order.id, signed_by="x")
+    assert vault.orders.approve(order.id, by="Second Person").state == "stopped"
     assert found(vault) == {"paris.jpg"}
 
 
 def test_an_order_for_another_collection_needs_no_second_person(words):
     vault = words()
     vault.create_collection("other", two_person=True)
-    assert vault.draft_order(order_text(scope="{collections: [club]}")).approvals_needed == 1
-    assert vault.draft_order(order_text(scope="{collections: [other]}")).approvals_needed == 2
+    assert vault.orders.draft(order_text(scope="{collections: [club]}")).approvals_needed == 1
+    assert vault.orders.draft(order_text(scope="{collections: [other]}")).approvals_needed == 2
     source = vault.sources("club")[0].id
-    assert vault.draft_order(order_text(scope=f"{{sources: [{source}]}}")).approvals_needed == 1
+    assert vault.orders.draft(order_text(scope=f"{{sources: [{source}]}}")).approvals_needed == 1
 
 
 def test_an_order_that_reaches_everything_needs_the_number_said(words):
     vault = words()
     for scope in ("{everything: yes}", "{collections: [club]}"):
-        order = vault.draft_order(order_text(scope=scope))
+        order = vault.orders.draft(order_text(scope=scope))
         for wrong in (None, 4, 0):
             with pytest.raises(errors.UsageError, match=r"all 5 photos.*--confirm 5"):
-                vault.approve_order(order.id, confirm=wrong)
-    assert vault.approve_order(order.id, confirm=5).state == "stopped"
+                vault.orders.approve(order.id, confirm=wrong)
+    assert vault.orders.approve(order.id, confirm=5).state == "stopped"
     with pytest.raises(errors.Refused, match="case A 1"):
         found(vault)
     with pytest.raises(errors.Refused, match="case A 1"):
@@ -318,8 +318,8 @@ def test_an_order_names_what_is_there_or_is_refused(words):
     vault = words()
     for scope in ("{collections: [nowhere]}", "{sources: [src_x]}", "{subjects: [Nobody]}"):
         with pytest.raises(errors.NotFound):
-            vault.draft_order(order_text(scope=scope))
-    assert vault.orders() == []
+            vault.orders.draft(order_text(scope=scope))
+    assert vault.orders.list() == []
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_unknown_exclude_leaves_alone_what_has_no_evidence(words, tmp_path):
     assert found(vault) == {"paris.jpg", "nowhere.jpg"}
     (tmp_path / "words" / "new.jpg").write_text("cat")
     assert vault.add(tmp_path / "words").added == 1
-    vault.carry_out_order(order.id, signed_by="x")
+    vault.orders.carry_out(order.id, signed_by="x")
     assert set(states(vault)) == {"paris.jpg", "nowhere.jpg", "new.jpg"}
 
 
@@ -358,27 +358,27 @@ def test_what_is_to_be_reviewed_is_hidden_and_erased_only_after_somebody_looked(
     order = issued(vault, scope="{territories: [US-IL, GB-SCT], unknown: review}")
     by = {photo.address: photo.id for photo in vault.photos(vault.sources("club")[0].id)}
     waiting = {by[name] for name in ("london.jpg", "border.jpg", "nowhere.jpg")}
-    assert set(vault.order_review(order.id)) == waiting
+    assert set(vault.orders.to_review(order.id)) == waiting
     assert found(vault) == {"paris.jpg"}
     vault.correct_evidence(by["london.jpg"], "GB-ENG")
     assert found(vault) == {"paris.jpg", "london.jpg"}
     vault.correct_evidence(by["border.jpg"], "GB-SCT")
-    assert vault.confirm_order(order.id, [by["nowhere.jpg"]]) == 0
+    assert vault.orders.confirm(order.id, [by["nowhere.jpg"]]) == 0
     with pytest.raises(errors.UsageError, match="does not wait for review"):
-        vault.confirm_order(order.id, [by["paris.jpg"]])
+        vault.orders.confirm(order.id, [by["paris.jpg"]])
     with pytest.raises(errors.UsageError, match="no country"):
         vault.correct_evidence(by["paris.jpg"], "Utopia")
-    vault.carry_out_order(order.id, signed_by="x")
+    vault.orders.carry_out(order.id, signed_by="x")
     assert set(states(vault)) == {"paris.jpg", "london.jpg"}
 
 
 def test_what_nobody_reviewed_stays_hidden_and_is_not_erased(words):
     vault = words()
     order = issued(vault, scope="{territories: [GB-SCT], unknown: review}")
-    vault.carry_out_order(order.id, signed_by="x")
+    vault.orders.carry_out(order.id, signed_by="x")
     assert set(states(vault)) == set(PHOTOS) - {"glasgow.jpg"}
     assert found(vault) == {"paris.jpg"}
-    proof = zipfile.ZipFile(io.BytesIO(vault.order_proof(order.id)))
+    proof = zipfile.ZipFile(io.BytesIO(vault.orders.proof(order.id)))
     assert json.loads(proof.read("completion.json"))["to_review"] == 3
 
 
@@ -393,11 +393,11 @@ def test_open_requests_are_answered_first_where_the_order_says_so(words):
     with vault.database.write() as tx:
         requests.put(tx, waiting)
     with pytest.raises(errors.Refused, match="1 requests are open: req_1"):
-        vault.carry_out_order(order.id, signed_by="x")
+        vault.orders.carry_out(order.id, signed_by="x")
     assert vault.erasures() == []
     with vault.database.write() as tx:
         requests.advance(tx, waiting, state="answered")
-    assert vault.carry_out_order(order.id, signed_by="x").state == "completed"
+    assert vault.orders.carry_out(order.id, signed_by="x").state == "completed"
 
 
 def test_a_request_to_erase_still_reaches_what_an_order_hides_and_lifting_does_not_bring_that_back(words):
@@ -405,7 +405,7 @@ def test_a_request_to_erase_still_reaches_what_an_order_hides_and_lifting_does_n
     by = {photo.address: photo.id for photo in vault.photos(vault.sources("club")[0].id)}
     order = issued(vault)
     vault.erase(vault.scope(photo=by["london.jpg"]), ground="request")
-    vault.lift_order(order.id, reason="r", assessment=ASSESSMENT)
+    vault.orders.lift(order.id, reason="r", assessment=ASSESSMENT)
     assert found(vault) == set(PHOTOS) - {"london.jpg"}
     assert vault.check().problems == ()
 
@@ -422,7 +422,7 @@ def test_an_erasure_under_way_keeps_what_it_took_over_from_an_order_that_is_lift
         patch.setitem(erase.STEPS, "stopped", die)
         with pytest.raises(Killed):
             vault.erase(vault.scope(photo=by["london.jpg"]), ground="request")
-    vault.lift_order(order.id, reason="r", assessment=ASSESSMENT)
+    vault.orders.lift(order.id, reason="r", assessment=ASSESSMENT)
     assert found(vault) == set(PHOTOS) - {"london.jpg"}
     with vault.database.read() as tx:
         assert len(faces.stored(tx, photo_id=by["london.jpg"], state="stopped", stopped_by=None)) == 2
@@ -431,33 +431,33 @@ def test_an_erasure_under_way_keeps_what_it_took_over_from_an_order_that_is_lift
 
 def test_an_order_that_comes_into_force_after_a_search_began_refuses_it(words, monkeypatch):
     vault = words()
-    order = vault.draft_order(order_text(scope="{collections: [club]}"))
-    monkeypatch.setattr(ordered, "demand", lambda *_: vault.approve_order(order.id, confirm=5))
+    order = vault.orders.draft(order_text(scope="{collections: [club]}"))
+    monkeypatch.setattr(ordered, "demand", lambda *_: vault.orders.approve(order.id, confirm=5))
     with pytest.raises(errors.Refused, match="case A 1"):
         vault.search(b"ann", fpir=0.5, **WHY)
-    vault.lift_order(order.id, reason="r", assessment=ASSESSMENT)
-    again = vault.draft_order(order_text(scope="{collections: [club]}"))
-    monkeypatch.setattr(ordered, "demand", lambda *_: vault.approve_order(again.id, confirm=5))
+    vault.orders.lift(order.id, reason="r", assessment=ASSESSMENT)
+    again = vault.orders.draft(order_text(scope="{collections: [club]}"))
+    monkeypatch.setattr(ordered, "demand", lambda *_: vault.orders.approve(again.id, confirm=5))
     with pytest.raises(errors.Refused, match="case A 1"):
         vault.compare(b"ann", b"ann", **WHY)
 
 
 def test_samples_show_faces_in_scope_and_go_when_those_are_erased(words, tmp_path):
     vault = words()
-    order = vault.draft_order(order_text())
-    vault.order_sheet(order.id, tmp_path / "samples.html")
+    order = vault.orders.draft(order_text())
+    vault.orders.sheet(order.id, tmp_path / "samples.html")
     text = (tmp_path / "samples.html").read_text()
     assert all(name in text for name in IN_GB)
     assert "paris.jpg" not in text
-    vault.approve_order(order.id)
-    vault.carry_out_order(order.id, signed_by="x")
+    vault.orders.approve(order.id)
+    vault.orders.carry_out(order.id, signed_by="x")
     assert not (tmp_path / "samples.html").exists()
 
 
 def test_nothing_of_the_order_but_dates_country_and_state_stands_in_the_clear(words, tmp_path):
     vault = words()
     order = issued(vault, more="note: a very secret remark")
-    vault.lift_order(order.id, reason="a confidential reason", assessment=ASSESSMENT)
+    vault.orders.lift(order.id, reason="a confidential reason", assessment=ASSESSMENT)
     vault.close()
     for file in (tmp_path / "vault").rglob("*"):
         data = file.read_bytes() if file.is_file() else b""
@@ -484,7 +484,7 @@ def test_a_subjects_order_erases_that_persons_faces_and_leaves_the_others_of_a_g
     order = issued(vault, scope="{subjects: [Ann]}")
     with_bob = vault.search(b"bob", **asked).faces[0].hits
     assert {hit.address for hit in with_bob} == {"paris.jpg"}  # a photo is hidden as a whole
-    vault.carry_out_order(order.id, signed_by="x")
+    vault.orders.carry_out(order.id, signed_by="x")
     assert not vault.search(b"ann", **asked).found
     assert {hit.address for hit in vault.search(b"bob", **asked).faces[0].hits} == {"paris.jpg", "london.jpg"}
     assert len(found(vault)) == 5  # the other collection

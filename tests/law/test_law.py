@@ -42,9 +42,9 @@ def addresses(vault):
 
 
 def carried_out(vault, text):
-    order = vault.draft_order(text)
-    vault.approve_order(order.id)
-    return vault.carry_out_order(order.id, signed_by="A Named Person")
+    order = vault.orders.draft(text)
+    vault.orders.approve(order.id)
+    return vault.orders.carry_out(order.id, signed_by="A Named Person")
 
 
 def test_law_06_the_order_of_18_may_2022_stops_erases_and_refuses_service_to_where_it_says(played, tmp_path, clock):
@@ -60,7 +60,7 @@ def test_law_06_the_order_of_18_may_2022_stops_erases_and_refuses_service_to_whe
 
 
 def test_law_07_a_photo_does_not_show_who_is_from_where_so_unknown_is_in_scope(played):
-    seen = played.preview_order(played.draft_order(order_text("GB")).id)
+    seen = played.orders.preview(played.orders.draft(order_text("GB")).id)
     assert (seen.inside, seen.undetermined, seen.erased) == (2, 1, 3)
 
 
@@ -80,33 +80,33 @@ def test_law_08_pending_answers_go_first_the_deadline_is_metered_and_the_proof_h
     with played.database.write() as tx:
         requests.put(tx, waiting)
     text = order_text(measures="[stop, answer-first, erase]", more="delete_by: 2026-11-20\ndaily: EUR 100000")
-    order = played.draft_order(text)
-    played.approve_order(order.id)
+    order = played.orders.draft(text)
+    played.orders.approve(order.id)
     with pytest.raises(errors.Refused, match="req_1"):
-        played.carry_out_order(order.id, signed_by="A Named Person")
-    assert played.order(order.id).deadline.owed.amount == 300_000
+        played.orders.carry_out(order.id, signed_by="A Named Person")
+    assert played.orders.show(order.id).deadline.owed.amount == 300_000
     with played.database.write() as tx:
         requests.advance(tx, waiting, state="answered")
-    played.carry_out_order(order.id, signed_by="A Named Person")
+    played.orders.carry_out(order.id, signed_by="A Named Person")
     clock.forward(days=10)
-    assert played.order(order.id).deadline.late == 3  # the meter stopped on the day of completion
-    assert b"HOLDS" in played.order_proof(order.id)  # the checker that goes with it; test_orders runs it
+    assert played.orders.show(order.id).deadline.late == 3  # the meter stopped on the day of completion
+    assert b"HOLDS" in played.orders.proof(order.id)  # the checker that goes with it; test_orders runs it
 
 
 def test_law_09_deletion_follows_everything_derived_and_says_how_much_of_each(played):
     played.search(b"ann", fpir=0.5, **WHY)
-    order = played.draft_order(order_text("GB"))
-    before = played.preview_order(order.id).derived
+    order = played.orders.draft(order_text("GB"))
+    before = played.orders.preview(order.id).derived
     assert before == {"templates": 3, "crops": 3, "searches": 1, "exports": 0, "log-details": 5}
     carried_out(played, order_text("GB"))
-    assert set(played.preview_order(order.id).derived.values()) == {0}
+    assert set(played.orders.preview(order.id).derived.values()) == {0}
 
 
 def test_law_15_a_named_person_signs_the_completion_of_an_order(played):
-    order = played.draft_order(order_text("GB"))
-    played.approve_order(order.id)
+    order = played.orders.draft(order_text("GB"))
+    played.orders.approve(order.id)
     with pytest.raises(errors.UsageError, match="say who"):
-        played.carry_out_order(order.id, signed_by="")
-    done = played.carry_out_order(order.id, signed_by="A Named Person")
-    completion = zipfile.ZipFile(io.BytesIO(played.order_proof(order.id))).read("completion.json")
+        played.orders.carry_out(order.id, signed_by="")
+    done = played.orders.carry_out(order.id, signed_by="A Named Person")
+    completion = zipfile.ZipFile(io.BytesIO(played.orders.proof(order.id))).read("completion.json")
     assert json.loads(completion)["signed_by"] == done.signed_by == "A Named Person"

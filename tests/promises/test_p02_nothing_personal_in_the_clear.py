@@ -98,7 +98,7 @@ def busy(filled, photos, clock, portrait, tmp_path, places):
     filled.export(again, tmp_path / "second sheet of Number One.html")
     wish = Consent(by=NAME, given_at=clock(), text="I wish to be kept out", until=clock() + timedelta(days=9))
     filled.keep_out([photos / "portrait.png"], wish=wish)
-    filled.draft_order(
+    filled.orders.draft(
         "order: countenance/order/v1\nauthority: x\ncountry: GB\nreference: y\nissued: 2026-11-01\n"
         f"measures: [stop]\nscope: {{territories: [GB]}}\nnote: {NAME}\n"
     )

@@ -49,8 +49,8 @@ def test_from_stopped_on_what_is_in_scope_is_not_added_again(filled, photos, clo
 def test_from_a_stop_orders_approval_on_no_open_vault_shows_or_takes_in_what_is_in_scope(filled, reopen, photos):
     other = reopen()
     assert len(other.search(photos / "portrait.png", **WHY).faces[0].hits) == 3
-    order = filled.draft_order(order_text(measures="[stop]"))
-    filled.approve_order(order.id, confirm=4)
+    order = filled.orders.draft(order_text(measures="[stop]"))
+    filled.orders.approve(order.id, confirm=4)
     for vault in (filled, other):
         assert not vault.search(photos / "portrait.png", **WHY).found
         for file in photos.iterdir():
@@ -63,8 +63,8 @@ def test_a_collection_that_an_order_stops_as_a_whole_refuses_search_and_comparis
     filled, reopen, photos
 ):
     other = reopen()
-    order = filled.draft_order(order_text(measures="[stop]", scope="{collections: [club]}"))
-    filled.approve_order(order.id, confirm=4)
+    order = filled.orders.draft(order_text(measures="[stop]", scope="{collections: [club]}"))
+    filled.orders.approve(order.id, confirm=4)
     for vault in (filled, other):
         with pytest.raises(errors.Refused, match="case A 1"):
             vault.search(photos / "portrait.png", **WHY)
@@ -75,10 +75,10 @@ def test_a_collection_that_an_order_stops_as_a_whole_refuses_search_and_comparis
 def test_a_lifted_order_gives_back_what_it_hid_in_every_open_vault(filled, reopen, photos):
     other = reopen()
     assert len(other.search(photos / "portrait.png", **WHY).faces[0].hits) == 3
-    order = filled.draft_order(order_text(measures="[stop]"))
-    filled.approve_order(order.id, confirm=4)
+    order = filled.orders.draft(order_text(measures="[stop]"))
+    filled.orders.approve(order.id, confirm=4)
     assert not other.search(photos / "portrait.png", **WHY).found
-    filled.lift_order(order.id, reason="won on appeal", assessment=ASSESSMENT)
+    filled.orders.lift(order.id, reason="won on appeal", assessment=ASSESSMENT)
     for vault in (filled, other):
         assert len(vault.search(photos / "portrait.png", **WHY).faces[0].hits) == 3
         assert vault.check().problems == ()

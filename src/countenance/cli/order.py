@@ -45,8 +45,8 @@ def draft(
         return
     assert file
     with opened(vault, dry_run=dry_run) as held:
-        made = held.draft_order(_text(file))
-        found = None if dry_run else held.preview_order(made.id)
+        made = held.orders.draft(_text(file))
+        found = None if dry_run else held.orders.preview(made.id)
 
     def show() -> None:
         _show(made)
@@ -73,9 +73,9 @@ def preview(
 ) -> None:
     """Count what an order reaches: by collection, source and evidence, what is undetermined, and what is derived."""
     with opened(vault) as held:
-        found = held.preview_order(order)
+        found = held.orders.preview(order)
         if sheet:
-            held.order_sheet(order, sheet)
+            held.orders.sheet(order, sheet)
 
     def show() -> None:
         _show_preview(found)
@@ -103,7 +103,7 @@ def approve(
 ) -> None:
     """Approve an order. In force, it stops what it reaches at once, in every process."""
     with opened(vault, dry_run=dry_run) as held:
-        done = held.approve_order(order, by=by, confirm=confirm)
+        done = held.orders.approve(order, by=by, confirm=confirm)
 
     def show() -> None:
         _show(done)
@@ -129,7 +129,7 @@ def carry_out(
 ) -> None:
     """Erase what an order in force says, verify, and complete it in the name of a person."""
     with opened(vault, dry_run=dry_run) as held:
-        found = held.preview_order(order)
+        found = held.orders.preview(order)
         if dry_run:
             output.emit({"preview": found, "changed": False}, as_json=as_json, show=lambda: _dry(found))
             return
@@ -138,7 +138,7 @@ def carry_out(
                 f"In scope: {output.count(found.erased, 'photo')} to erase. What is erased cannot be brought back, by "
                 "anyone. Nothing has been changed. To carry it out, say --yes."
             )
-        done = held.carry_out_order(order, signed_by=signed_by)
+        done = held.orders.carry_out(order, signed_by=signed_by)
         left = [work for work in held.worklist() if work.source_id]
 
     def show() -> None:
@@ -164,7 +164,7 @@ def lift(
 ) -> None:
     """Lift an order: what it hid and nothing has erased is shown again."""
     with opened(vault, dry_run=dry_run) as held:
-        done = held.lift_order(order, reason=reason, assessment=assessment)
+        done = held.orders.lift(order, reason=reason, assessment=assessment)
 
     def show() -> None:
         _show(done)
@@ -196,8 +196,8 @@ def review(
         if photo and territory:
             held.correct_evidence(photo, territory)
         if confirm:
-            held.confirm_order(order, confirm)
-        waiting = held.order_review(order)
+            held.orders.confirm(order, confirm)
+        waiting = held.orders.to_review(order)
     empty = "No photo waits for review."
     rows = [(name,) for name in waiting]
     output.emit(waiting, as_json=as_json, show=lambda: output.table(("photo",), rows, empty=empty))
@@ -207,7 +207,7 @@ def review(
 def show(order: Id, vault: VaultPath = None, *, as_json: Json = False) -> None:
     """Show an order, where it stands, and its deadline with what the daily penalty amounts to."""
     with opened(vault) as held:
-        found = held.order(order)
+        found = held.orders.show(order)
     output.emit(found, as_json=as_json, show=lambda: _show(found))
 
 
@@ -215,7 +215,7 @@ def show(order: Id, vault: VaultPath = None, *, as_json: Json = False) -> None:
 def list_(vault: VaultPath = None, *, as_json: Json = False) -> None:
     """List the orders."""
     with opened(vault) as held:
-        found = held.orders()
+        found = held.orders.list()
     rows = [(o.id, o.state, o.order.authority, o.order.reference, _deadline(o) or "") for o in found]
     output.emit(
         found,
@@ -236,7 +236,7 @@ def proof(
 ) -> None:
     """Write the proof bundle of an order that was carried out. It names who approved and signed, and no person's face."""
     with opened(vault) as held:
-        bundle = held.order_proof(order)
+        bundle = held.orders.proof(order)
     write_new(file, bundle)
 
     def show() -> None:

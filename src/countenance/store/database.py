@@ -73,6 +73,11 @@ class Database:
         self.dry_run = dry_run  # every write is taken back at its end
         self.engine = _engine(path)
 
+    def demand_wet(self) -> None:
+        """Raise `UsageError` in a dry run: for what cannot be taken back at its end."""
+        if self.dry_run:
+            raise errors.UsageError("This vault was opened for a dry run. Nothing was changed.")
+
     def create(self) -> None:
         """Make the tables of an empty vault."""
         with _kind_errors():

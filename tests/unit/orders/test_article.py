@@ -45,10 +45,10 @@ def test_a_record_becomes_a_draft_with_its_facts_each_to_be_confirmed():
 
 
 def test_a_draft_with_unconfirmed_fields_cannot_be_approved(filled):
-    order = filled.draft_order(draft_from_article(RECORD).text)
+    order = filled.orders.draft(draft_from_article(RECORD).text)
     with pytest.raises(UsageError, match="Nobody has confirmed these fields of the draft: authority"):
-        filled.approve_order(order.id, confirm=4)
-    assert filled.order(order.id).state == "drafted"
+        filled.orders.approve(order.id, confirm=4)
+    assert filled.orders.show(order.id).state == "drafted"
     assert filled.counts("club")["faces"] == 3
 
 
