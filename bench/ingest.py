@@ -57,6 +57,8 @@ STATED = {
         "retention_days",
         "mode",
         "justification",
+        "takes_in",
+        "established",
     )
 }
 

@@ -45,6 +45,9 @@ STATED = {
     "retention_days": 365,
     "mode": "all",
     "justification": "x",
+    "takes_in": ("GB",),
+    "established": "GB",
+    "representative": "x",
 }
 BATCH = 5_000
 PERSON = 60  # photos of the person searched for

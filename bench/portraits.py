@@ -33,6 +33,8 @@ BASIS = Collection(
     retention_days=1,
     mode="all",
     justification="measuring",
+    takes_in=("GB",),
+    established="GB",
 )
 
 
@@ -71,7 +73,7 @@ def look(paths: Iterable[Path]) -> list[Seen | None]:
     waiting: list[Future[Seen]] = []
     with Pool(workers=settings.workers, setup=(examine.ready, settings.cache)) as pool:
         for path in paths:
-            admitted = admit(BASIS, path.read_bytes(), suppressed_by=None, now=now)
+            admitted = admit(BASIS, path.read_bytes(), evidence=(), suppressed_by=None, now=now)
             assert isinstance(admitted, Admitted)
             waiting.append(pool.submit(one, admitted, settings.cache))
         return [_result(future) for future in waiting]

@@ -30,6 +30,9 @@ STATED = {
     "retention_days": 30,
     "mode": "all",
     "justification": "tests search among people who are not enrolled",
+    "takes_in": ("GB", "FR"),
+    "established": "GB",
+    "representative": "the test suite, Paris",
 }
 WHY = {"collection": "club", "purpose": "a test", "case": "case 1"}
 
@@ -120,9 +123,9 @@ def pair(portrait: Image.Image) -> Image.Image:
 
 
 @pytest.fixture
-def vault_path(tmp_path: Path) -> Path:
+def vault_path(tmp_path: Path, clock: Clock) -> Path:
     path = tmp_path / "vault"
-    countenance.create(path)
+    countenance.create(path, clock=clock)
     return path
 
 

@@ -28,13 +28,13 @@ scope: {scope or "{territories: [" + territory + "]}"}
 """
 
 
-def look(content, collection, source, address, now, _cache, in_force):
+def look(content, collection, source, address, now, _cache, in_force, _beside, corrected):
     """Look at a photo of words: `names @evidence`."""
     names, _, places = content.decode().partition(" @")
     named = [Evidence(kind="gps", territory=code, origin="EXIF GPS position") for code in places.split(",") if code]
-    evidence = tuple(named) + collect(None, source.country, address)
+    evidence = (*named, *collect(None, source.country, address), *corrected)
     binding = ordered(in_force, collection, source, evidence, None, now)
-    admitted = admit(collection, content, suppressed_by=None, now=now, ordered=binding)
+    admitted = admit(collection, content, evidence=evidence, suppressed_by=None, now=now, ordered=binding)
     outcome = test_vault.seen(names.encode()) if isinstance(admitted, Admitted) else admitted
     return Looked(facts=test_vault.FACTS, evidence=evidence, outcome=outcome)
 

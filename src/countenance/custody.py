@@ -75,7 +75,7 @@ def rotate(database: Database, process_id: str) -> int:
     with database.read() as tx:
         discarded, record = erasures.discarded(tx), replay.record(tx)
     keys.advance(discarded, record)
-    _rotated(database, process_id, keys.history()[-1])
+    _rotated(database, process_id, [each for each in keys.history() if each.order is None][-1])
     return keys.epoch
 
 
@@ -129,7 +129,7 @@ def status(database: Database) -> Status:
         epoch=keys.epoch,
         provider=keys.provider,
         places=tuple(places),
-        ledger=len(history),
+        ledger=sum(each.order is None for each in history),
         ledger_whole=whole,
         warnings=tuple(_warnings(places, whole=whole)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from countenance import errors, ids
 from countenance.audit import log
-from countenance.gate.admit import admit, erased_before, missing
-from countenance.gate.evidence import collect
+from countenance.gate.admit import admit, erased_before, lacks
 from countenance.gate.keep import KEPT_OUT
-from countenance.gate.metadata import read
 from countenance.gate.reach import ordered, stopped
+from countenance.gate.rule import decide
+from countenance.gate.rulebook import shipped
 from countenance.gate.same import odd_one
 from countenance.index.exact import Exact
+from countenance.look import look_at_portrait
 from countenance.records import (
     Address,
-    Admitted,
     Collection,
     Consent,
     Entry,
@@ -36,7 +36,6 @@ from countenance.records import (
 from countenance.store import collections, faces, orders, photos, sources, subjects, suppressions
 from countenance.store.database import Database, Tx
 from countenance.store.wishes import KeptOut
-from countenance.vision.examine import examine
 from countenance.vision.picture import content_of
 from countenance.vision.pool import Pool
 
@@ -84,10 +83,10 @@ def look(
             raise errors.UsageError("The same photo was given twice. Nobody was enrolled.")
         with database.read() as tx:
             suppressed_by = suppressions.reached(tx, suppressions.content(tx, sha256))
-        refused = admit(collection, b"", suppressed_by=suppressed_by, now=database.clock())
+        refused = admit(collection, b"", evidence=(), suppressed_by=suppressed_by, now=database.clock())
         if isinstance(refused, Refusal):
             raise errors.Refused(refused.sentence)
-        looked = pool.submit(examine_one, content, collection, database.clock(), cache).result()
+        looked = pool.submit(look_at_portrait, content, collection, database.clock(), cache).result()
         seen = looked.outcome
         if isinstance(seen, Refusal):
             raise errors.Refused(seen.sentence)
@@ -111,14 +110,6 @@ def look(
     return portraits
 
 
-def examine_one(content: bytes, collection: Collection, now: datetime, cache: Path) -> Looked:
-    """Look at one enrolment photo, in a worker."""
-    facts = read(content)
-    admitted = admit(collection, content, suppressed_by=None, now=now)
-    outcome = examine(admitted, cache=cache) if isinstance(admitted, Admitted) else admitted
-    return Looked(facts=facts, evidence=collect(facts, None, ""), outcome=outcome)
-
-
 def enrol(
     database: Database,
     collection: Collection,
@@ -139,15 +130,15 @@ def enrol(
         warnings=_warnings(portraits),
     )
     with database.write() as tx:
-        if gaps := missing(collections.find(tx, collection.id)):  # another process may have changed it meanwhile
-            raise errors.Incomplete(name=collection.name, missing="; ".join(gaps))
+        collection = collections.find(tx, collection.id)  # another process may have changed it meanwhile
+        if lacking := lacks(collection, tx.now.date()):
+            raise lacking
         out = kept_out(tx)
         if any(out.matches(portrait.seen.faces[0].template) for portrait in portraits):
             raise errors.Refused(f"{KEPT_OUT.sentence} Nobody was enrolled.")
         out.clear()
         item = subjects.insert(tx, subject)
         source = _source(tx, collection)
-        expires_at = min(tx.now + timedelta(days=collection.retention_days or 0), consent.until)
         matrix = transform(tx)
         parts, in_force = [(item, {"subject": subject.id})], orders.in_force(tx)
         for portrait in portraits:
@@ -156,6 +147,10 @@ def enrol(
                 raise errors.Refused(f"{portrait.path}: {erased_before(meanwhile).sentence} Nobody was enrolled.")
             if photos.known(tx, source.id, portrait.address):
                 raise errors.UsageError(f"{portrait.path} is an enrolment photo already. Nobody was enrolled.")
+            until = decide(collection, portrait.looked.evidence, shipped(), tx.now)
+            if isinstance(until, Refusal):
+                raise errors.Refused(f"{portrait.path}: {until.sentence} Nobody was enrolled.")
+            expires_at = min(until, consent.until)
             photo = Photo(
                 id=ids.new("photo"),
                 collection_id=collection.id,
@@ -189,6 +184,7 @@ def enrol(
                     "imprint": portrait.seen.imprint,
                     "latitude": facts.latitude,
                     "longitude": facts.longitude,
+                    "reserved": [(each.text, each.origin) for each in portrait.looked.reserved],
                 },
             )
             face = portrait.seen.faces[0]

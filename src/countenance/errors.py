@@ -84,7 +84,7 @@ class Refused(CountenanceError):
 
 
 class Incomplete(Refused):
-    """The collection {name} cannot hold faces yet; it does not state: {missing}. Nothing was kept. Add with `countenance collection set`."""  # noqa: E501
+    """The collection {name} cannot hold faces yet. It needs: {missing}. Nothing was kept. State it with `{command}`."""
 
     slug, status, exit_code = "incomplete", 403, 4
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tomllib
+from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +26,13 @@ PART = "vault.toml.part"  # a making that is not finished; as its last step it b
 LEFT = ("records.db", "records.db-journal", "records.db-shm", "records.db-wal")  # by one that was cut short, with keys/
 
 
-def create(path: str | os.PathLike[str], *, passphrase: str | None = None) -> None:
-    """Make a new vault in a folder that is new or empty, or in which a making was cut short.
+def create(
+    path: str | os.PathLike[str],
+    *,
+    passphrase: str | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> None:
+    """Make a new vault in a folder that is new or empty, or in which a making was cut short. `clock` gives the time, UTC.
 
     With a passphrase the keys are wrapped under it. Whoever loses the folder `keys/` or the passphrase loses everything
     that the vault holds: there is no other way in. Raises `VaultExists`, `DiskFull`, `VaultError`.
@@ -41,7 +47,7 @@ def create(path: str | os.PathLike[str], *, passphrase: str | None = None) -> No
             _demand_free(folder)
             if not mine:
                 raise errors.VaultExists(path=folder)
-            _fill(folder, passphrase)
+            _fill(folder, passphrase, clock)
 
 
 def _demand_free(folder: Path) -> None:
@@ -51,7 +57,7 @@ def _demand_free(folder: Path) -> None:
         raise errors.VaultExists(path=folder)
 
 
-def _fill(folder: Path, passphrase: str | None) -> None:
+def _fill(folder: Path, passphrase: str | None, clock: Callable[[], datetime]) -> None:
     """Make everything anew, `vault.toml` last and by one rename: with it the folder is a vault."""
     if (folder / "keys").exists():
         shutil.rmtree(folder / "keys")
@@ -59,12 +65,12 @@ def _fill(folder: Path, passphrase: str | None) -> None:
         (folder / name).unlink(missing_ok=True)
     with (
         closing(Keys.create(folder / "keys", "passphrase" if passphrase else "slot-file", passphrase)) as keys,
-        closing(Database(folder / "records.db", keys, lambda: datetime.now(UTC))) as database,
+        closing(Database(folder / "records.db", keys, clock)) as database,
     ):
         database.create()
         said = {
             "format": FORMAT,
-            "created": log.stamp(datetime.now(UTC)),
+            "created": log.stamp(clock()),
             "public_key": keys.public_key().hex(),
             "keys": keys.provider,
         }

@@ -17,10 +17,14 @@ KINDS = {
     "search": "sea",
     "erasure": "era",
     "order": "ord",
+    "request": "req",
+    "receipt": "rcp",
     "wish": "wis",
     "work": "wrk",
     "export": "exp",
     "process": "prc",
+    "restriction": "rst",
+    "link": "lnk",
 }
 
 

@@ -49,7 +49,7 @@ ART9 = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
-    """Photos held for one purpose under one basis. A field that is still None keeps every face out."""
+    """Photos held for one purpose under one basis. What it does not state and a law asks for keeps every face out."""
 
     id: str
     name: str
@@ -63,6 +63,15 @@ class Collection:
     mode: Mode = "enrolled"
     justification: str | None = None  # needed by mode "all"
     two_person: bool = False  # an order that reaches it needs the approval of two people
+    takes_in: tuple[str, ...] = ()  # territories whose people it may take in; empty: not said, so any
+    established: str | None = None  # territory where the controller is established
+    representative: str | None = None  # who stands in for a controller from elsewhere, and how to reach them
+    policy: str | None = None  # where the public, written retention policy stands
+    release: str | None = None  # how each person's signed release is obtained and kept
+    declared_on: date | None = None  # when the database was declared to the authority
+    purpose_ends: date | None = None  # from this day on, UTC, the purpose is over
+    youngest: int | None = None  # years, of the people it takes in
+    guardians: str | None = None  # how those who speak for children consent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +107,19 @@ class Evidence:
     origin: str  # where it was read, such as "EXIF GPS position"; nothing personal
 
 
+Reserves = Literal["mining", "inference", "search", "ai", "training", "generation"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """One signal that the owner of a picture reserves it. Its text is made of the standard's own words, never the file's."""
+
+    kind: Literal["plus", "c2pa", "tdmrep", "aipref", "noai"]
+    reserves: Reserves
+    origin: str  # where it stood, such as "XMP"
+    text: str  # at most 200 characters, nothing personal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFacts:
     """What a picture's own bytes say, read without decoding its pixels."""
@@ -129,7 +151,7 @@ class ErasedBefore:
     """That an erasure reached a photo before, and how it was recognised."""
 
     erasure_id: str
-    by: Literal["content", "address", "picture"]
+    by: Literal["content", "address", "picture", "expired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +209,7 @@ class Looked:
     facts: PictureFacts
     evidence: tuple[Evidence, ...]
     outcome: Seen | Refusal
+    reserved: tuple[Reservation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,11 +351,12 @@ class Scope:
     """Exactly what an erasure reaches, computed and frozen. Only `orders.scope` makes one."""
 
     collection_id: str
-    reason: str  # what was asked for: photo, face, subject, source, search, order
+    reason: str  # what was asked for: photo, face, subject, source, search, order, request
     photos: tuple[str, ...]  # ids: the whole photo goes, with every face in it
     faces: tuple[str, ...]  # ids: every face that goes; those of no whole photo leave a photo that stays for the others
     subjects: tuple[str, ...]
     sources: tuple[str, ...]  # ids: the record of the source goes too
+    request: str | None = None  # the id of the person's request that it answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,6 +385,7 @@ class Erasure:
     files: dict[str, int]  # at the sources: deleted, redacted, worklist, failed
     scan: dict[str, int]  # files, bytes, patterns, hits, control_hits
     unanswered: tuple[str, ...]  # processes that did not acknowledge in time
+    request: str | None = None  # the id of the person's request that it answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,23 @@ from countenance import sources as openers
 from countenance.audit import log
 from countenance.gate.admit import invalid
 from countenance.gate.place import canonical
+from countenance.gate.rule import REFUSALS
 from countenance.records import Collection, Entry, Source
 from countenance.store import collections, faces, photos, sources
 from countenance.store.database import Database
+from countenance.terms import shorten
 
-PUBLIC = ("art6", "art9", "retention_days", "mode")  # fields that stand in the log for ever
+PUBLIC = (  # fields that stand in the log for ever
+    *("art6", "art9", "retention_days", "mode", "takes_in", "established", "declared_on", "purpose_ends", "youngest"),
+)
+TERMS = ("retention_days", "takes_in", "established", "purpose_ends")  # fields that decide until when photos are kept
 ON_ERASE = ("delete", "redact", "worklist")
 
 
 def make_collection(database: Database, name: str, fields: dict[str, Any], *, by: str) -> Collection:
     """Store a new collection; `UsageError` if a field is unknown or has a value that cannot be."""
     record = Collection(id=ids.new("collection"), name=name, **_known(fields))
-    return _put(database, record, by=by, new=True)
+    return _put(database, record, by=by)
 
 
 def change_collection(database: Database, collection: Collection, fields: dict[str, Any], *, by: str) -> Collection:
@@ -32,13 +38,14 @@ def change_collection(database: Database, collection: Collection, fields: dict[s
     changed = replace(collection, **_known(fields))
     if (collection.mode, changed.mode) == ("all", "enrolled"):
         with database.read() as tx:
-            strangers = len(faces.stored(tx, collection_id=collection.id, subject_id=None, state="held"))
+            unnamed = [face.id for face in faces.stored(tx, collection_id=collection.id, subject_id=None)]
+            strangers = len(faces.beyond_stop(tx, unnamed))
         if strangers:
             raise errors.UsageError(
                 f"The collection holds {strangers} faces of people who are not enrolled. Nothing was changed; erase them "
                 "first, or make another collection for the people who are."
             )
-    return _put(database, changed, by=by, new=False, look_again=changed.mode != collection.mode)
+    return _put(database, changed, by=by, before=collection)
 
 
 def register_source(
@@ -103,18 +110,22 @@ def find_source(database: Database, name: str | os.PathLike[str], collection: st
     return found[0]
 
 
-def _put(database: Database, record: Collection, *, by: str, new: bool, look_again: bool = False) -> Collection:
+def _put(database: Database, record: Collection, *, by: str, before: Collection | None = None) -> Collection:
     if not record.name.strip():
         raise errors.UsageError("A collection needs a name. Nothing was changed.")
     if wrong := invalid(record):
         raise errors.UsageError(f"{wrong} Nothing was changed.")
-    stated = {name: getattr(record, name) for name in PUBLIC if getattr(record, name)}
+    stated = {name: _public(getattr(record, name)) for name in PUBLIC if getattr(record, name)}
     with database.write() as tx:
-        (collections.insert if new else collections.replace)(tx, record)
-        if look_again:
-            photos.look_again(tx, record.id)
+        (collections.replace if before else collections.insert)(tx, record)
+        if before:
+            photos.reconsider(tx, REFUSALS, collection_id=record.id)
+            if before.mode != record.mode:
+                photos.look_again(tx, record.id)
+            if any(getattr(before, name) != getattr(record, name) for name in TERMS):
+                stated["shortened"] = shorten(tx, record)
         parts = ((collections.item_of(tx, record.id), {"name": record.name, "by": by}),)
-        kind = "collection:made" if new else "collection:changed"
+        kind = "collection:changed" if before else "collection:made"
         log.append(tx, Entry(kind=kind, public={"collection": record.id, **stated}, parts=parts))
     return record
 
@@ -123,4 +134,21 @@ def _known(fields: dict[str, Any]) -> dict[str, Any]:
     allowed = set(Collection.__slots__) - {"id"}
     if strange := set(fields) - allowed:
         raise errors.UsageError(f"A collection has no field {', '.join(sorted(strange))}. Nothing was changed.")
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: _typed(name, value) for name, value in fields.items() if value is not None}
+
+
+def _typed(name: str, value: Any) -> Any:
+    """A field as the record has it; an empty text states nothing, which `invalid` cannot tell from something wrong."""
+    if name in collections.DATES:
+        try:
+            return date.fromisoformat(value) if isinstance(value, str) and value else value or None
+        except ValueError:
+            raise errors.UsageError(f"{name} must be a date such as 2026-05-31. Nothing was changed.") from None
+    if name == "takes_in":
+        codes = value.replace(",", " ").split() if isinstance(value, str) else value
+        return tuple(dict.fromkeys(canonical(code) or code for code in codes))
+    return (canonical(value) or value) if name == "established" else value
+
+
+def _public(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else list(value) if isinstance(value, tuple) else value

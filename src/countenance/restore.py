@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from countenance import errors
 from countenance.audit import log, manifest
+from countenance.audit.recall import recall
 from countenance.records import Entry
 from countenance.store import ledger, replay, shelf, slots, snapshot, standing, state
 from countenance.store.database import Database
@@ -44,6 +45,7 @@ class Restored:
     lines: int  # of the log, in the backup
     lines_missing: int  # at least so many were written after it
     replayed: replay.Replayed
+    orders: int  # brought back to where they stood: in force, or lifted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +163,7 @@ def _replayed(folder: Path, keys: Keys, origin: _Origin, clock: Callable[[], dat
                 "erasures": done.erasures,
             }
             log.append(tx, Entry(kind="vault:restored", public=public))
+            orders = recall(tx, keys.history())
         if not database.truncate_wal():
             raise errors.VaultBusy(seconds=0)
     finally:
@@ -174,6 +177,7 @@ def _replayed(folder: Path, keys: Keys, origin: _Origin, clock: Callable[[], dat
         lines=origin.log_size,
         lines_missing=known - origin.log_size,
         replayed=done,
+        orders=orders,
     )
 
 

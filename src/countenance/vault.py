@@ -25,16 +25,11 @@ from typing import TYPE_CHECKING, Any, Self
 from countenance import backup, custody, enrolment, errors, founding, ids, ingest, registry
 from countenance import sources as openers
 from countenance import wish as wishing
-from countenance.audit import log, verify
+from countenance.audit import log
 from countenance.audit.check import Checked, check
-from countenance.audit.checkpoint import parse_cosigner
-from countenance.audit.cosign import Cosigned, cosign
-from countenance.audit.log import Line, Verified
-from countenance.audit.tiles import Published, publish
-from countenance.gate.admit import admit_probe, missing
+from countenance.gate.admit import admit_probe, lacks
 from countenance.orders import erase as erasing
-from countenance.orders import exports as exporting
-from countenance.orders import exposed, issue, view, worklist
+from countenance.orders import exposed, issue
 from countenance.orders import scope as scopes
 from countenance.records import (
     Collection,
@@ -51,17 +46,15 @@ from countenance.records import (
     Seen,
     Source,
     Subject,
-    Wish,
 )
+from countenance.scan import Added, Progress
 from countenance.search import compare, find, ordered
 from countenance.search.gallery import Galleries
 from countenance.search.question import DEFAULT_FPIR, Question
-from countenance.search.sheet import render
 from countenance.search.why import Why, why
 from countenance.settings import Settings
 from countenance.store import (
     collections,
-    entries,
     erasures,
     exports,
     photos,
@@ -72,15 +65,21 @@ from countenance.store import (
     subjects,
     wishes,
 )
-from countenance.store import orders as stored_orders
 from countenance.store.database import Database, Tx
-from countenance.store.erasures import Work
-from countenance.store.exports import Export
 from countenance.store.keys import Keys
 from countenance.store.lock import held
 from countenance.store.subjects import Enrolled
 from countenance.store.wishes import KeptOut
+from countenance.verbs.custody import Custody
+from countenance.verbs.documents import Documents
+from countenance.verbs.erasures import Erasures
+from countenance.verbs.exports import Exports
+from countenance.verbs.faces import Faces
+from countenance.verbs.log import Log
 from countenance.verbs.orders import Orders
+from countenance.verbs.requests import Requests
+from countenance.verbs.sweep import Swept, sweep
+from countenance.verbs.wishes import Wishes
 from countenance.vision import examine, models
 from countenance.vision.picture import content_of
 from countenance.vision.pool import Pool
@@ -216,8 +215,8 @@ class Vault:
         source: str | os.PathLike[str],
         *,
         collection: str | None = None,
-        report: Callable[[ingest.Progress], None] = lambda _: None,
-    ) -> ingest.Added:
+        report: Callable[[Progress], None] = lambda _: None,
+    ) -> Added:
         """Scan a registered source (by id, or by location with its collection): add what is new, mark what vanished.
 
         Can be stopped at any point and called again. Raises `Incomplete` if the collection does not state its basis.
@@ -248,24 +247,6 @@ class Vault:
         return found
 
     # Search
-
-    def export(self, result: SearchResult, path: str | os.PathLike[str]) -> Export:
-        """Write a search's hits as an HTML page that shows the faces. It must not be there yet; only its owner can read it.
-
-        The vault remembers the file until it is deleted, and an erasure of a face on it deletes it.
-        """
-        self.database.demand_wet()
-        page = render(result, self.collection(result.collection_id).name).encode()
-        return exporting.write(self.database, result, page, Path(path), by=self.by)
-
-    def exports(self) -> list[Export]:
-        """All files that `export` wrote and that are not known to be gone, oldest first."""
-        with self.database.read() as tx:
-            return exports.every(tx)
-
-    def delete_export(self, export: str) -> None:
-        """Delete a file that `export` wrote. One that has been changed since is kept, and the error says so."""
-        exporting.delete(self.database, export, by=self.by)
 
     def search(
         self,
@@ -364,33 +345,6 @@ class Vault:
             scope = scopes.of_subject(tx, subject, chosen)
         return self.erase(scope, ground="consent-withdrawn")
 
-    # Wishes to be kept out
-
-    def keep_out(self, pictures: Iterable[Picture], *, wish: Consent) -> Wish:
-        """Keep a person out from now on, in every collection, at their own signed wish (at most ten years).
-
-        Each picture shows that person alone; of the pictures nothing is kept but one template, which no search uses.
-        Faces that are held already stay: search with the picture, then erase by that search.
-        """
-        wishing.check(wish, self.clock())
-        seen = wishing.look(self.database, self.pool, pictures, wish, cache=self.settings.cache)
-        return wishing.record(self.database, wish, seen)
-
-    def wishes(self) -> list[Wish]:
-        """All wishes that are held, oldest first."""
-        with self.database.read() as tx:
-            return wishes.every(tx)
-
-    def withdraw_wish(self, wish: str) -> int:
-        """Erase a wish with its template at once and destroy its key; return the number of the key epoch that began."""
-        self.database.demand_wet()
-        with held(self.path / "erase.lock"):
-            wishing.withdraw(self.database, wish)
-            wishing.end(self.database)
-            epoch = custody.rotate(self.database, self.process_id)
-        self.database.truncate_wal()
-        return epoch
-
     # Erasure
 
     def scope(
@@ -405,20 +359,18 @@ class Vault:
         collection: str | None = None,
     ) -> Scope:
         """Compute what an erasure would reach; nothing is changed. `only` chooses faces of a search's hits."""
-        given = [name for name in (photo, face, subject, source, search) if name]
-        if len(given) != 1:
-            raise errors.UsageError("Erase by one of: photo, face, subject, source, search.")
         with self.database.read() as tx:
             chosen = collections.find(tx, collection).id if collection else None
-            if photo:
-                return scopes.of_photos(tx, [photo])
-            if face:
-                return scopes.of_faces(tx, [face])
-            if subject:
-                return scopes.of_subject(tx, subject, chosen)
-            if source:
-                return scopes.of_source(tx, source)
-            return scopes.of_search(tx, search or "", only)
+            return scopes.of(
+                tx,
+                photo=photo,
+                face=face,
+                subject=subject,
+                source=source,
+                search=search,
+                only=only,
+                collection_id=chosen,
+            )
 
     def preview(self, scope: Scope) -> list[Reach]:
         """The scope in full: each photo, its faces, and what happens to its file."""
@@ -431,10 +383,17 @@ class Vault:
         When it returns, the certificate is there. If this process dies, the next one to open the vault finishes.
         """
         self.database.demand_wet()
+        erasing.demand_ground(ground)
+        self.requests.freeze([*scope.photos, *scope.faces])
         with held(self.path / "erase.lock"):
             plan = erasing.plan(self.database, scope, ground=ground, by=self.by, approved_by=tuple(approved_by))
             wishing.end(self.database)
             return self._carry_out(plan)
+
+    def sweep(self) -> Swept:
+        """Erase what is past its time, in this vault only: files at the sources stay. In a dry run it is counted."""
+        finish, freeze = self._carry_out, self.requests.freeze
+        return sweep(self.database, process_id=self.process_id, by=self.by, finish=finish, freeze=freeze)
 
     def resume(self) -> list[Erasure]:
         """Finish erasures that a crash left unfinished, unless another process is at it."""
@@ -442,9 +401,7 @@ class Vault:
         with self.database.read() as tx:
             unfinished = erasures.unfinished(tx)
             behind = standing.epoch(tx) < self.keys.epoch
-            approved = [stored.id for stored in stored_orders.every(tx) if stored.state == "approved"]
-        for order_id in approved:
-            issue.hide(self.database, order_id)
+        issue.catch_up(self.database)
         if not (unfinished or behind):
             return []
         with held(self.path / "erase.lock", wait=False) as mine:
@@ -452,67 +409,64 @@ class Vault:
                 custody.finish_rotation(self.database, self.process_id)
             return [self._carry_out(stored.id) for stored in unfinished] if mine else []
 
-    # Orders
+    # Groups of verbs on one noun
+
+    @property
+    def erasures(self) -> Erasures:
+        """The verbs on erasures that are planned or done, and on what they leave to do by hand."""
+        return Erasures(database=self.database)
+
+    @property
+    def exports(self) -> Exports:
+        """The verbs on files that show faces outside the vault."""
+        return Exports(database=self.database, by=self.by)
+
+    @property
+    def wishes(self) -> Wishes:
+        """The verbs on people's wishes to be kept out."""
+        return Wishes(
+            database=self.database, pool=lambda: self.pool, process_id=self.process_id, cache=self.settings.cache
+        )
+
+    @property
+    def custody(self) -> Custody:
+        """The verbs on the keys, their replicas and the erasure ledger."""
+        return Custody(database=self.database, process_id=self.process_id)
+
+    @property
+    def log(self) -> Log:
+        """The verbs on the log."""
+        return Log(database=self.database)
 
     @property
     def orders(self) -> Orders:
         """The verbs on orders."""
-        return Orders(database=self.database, by=self.by, finish=self._carry_out)
+        return Orders(database=self.database, by=self.by, finish=self._carry_out, freeze=self.requests.freeze)
+
+    @property
+    def requests(self) -> Requests:
+        """The verbs on people's requests."""
+        return Requests(
+            database=self.database,
+            by=self.by,
+            settings=self.settings,
+            pool=lambda: self.pool,
+            carry_out=self.erase,
+        )
+
+    @property
+    def documents(self) -> Documents:
+        """The verbs on documents made from live data, and on consent receipts."""
+        return Documents(database=self.database, by=self.by, search_days=self.settings.search_days)
+
+    @property
+    def faces(self) -> Faces:
+        """The verbs on faces that a person corrects or has restricted."""
+        return Faces(database=self.database, by=self.by, process_id=self.process_id)
 
     def correct_evidence(self, photo: str, territory: str) -> Evidence:
         """Record where a photo is from, as the operator knows it. It refines what was too coarse, and is logged."""
         return issue.correct(self.database, photo, territory, by=self.by)
-
-    def erasures(self) -> list[Erasure]:
-        """All erasures, oldest first."""
-        with self.database.read() as tx:
-            return [erasing.summary(stored) for stored in erasures.every(tx)]
-
-    def certificate(self, erasure: str) -> bytes:
-        """The proof bundle of an erasure: a zip that `python -m countenance.audit.verify` checks offline."""
-        with self.database.read() as tx:
-            stored = erasures.find(tx, erasure)
-        if stored.bundle is None:
-            raise errors.NotFound(noun="certificate yet of erasure", name=f"{erasure} (it is {stored.state})")
-        return stored.bundle
-
-    def certificate_view(self, erasure: str) -> str:
-        """The certificate of an erasure as one HTML page for people. The page proves nothing: the bundle does."""
-        bundle = verify.unpack(self.certificate(erasure))
-        return view.render(bundle, verify.examine(bundle), given=None, at=self.clock())
-
-    def worklist(self) -> list[Work]:
-        """What is still to be done by hand at sources that Countenance does not write to."""
-        with self.database.read() as tx:
-            return erasures.worklist(tx)
-
-    def finish_work(self, work: str) -> None:
-        """Take a line off the worklist: somebody did it."""
-        worklist.finish(self.database, work)
-
-    # Keys and backups
-
-    def keys_status(self) -> custody.Status:
-        """How the keys, their replicas and the erasure ledger stand."""
-        return custody.status(self.database)
-
-    def rotate_keys(self) -> int:
-        """Begin a new key epoch without the leaves of records that were replaced since; return its number."""
-        self.database.demand_wet()
-        with held(self.path / "erase.lock"):
-            wishing.end(self.database)
-            return custody.rotate(self.database, self.process_id)
-
-    def replicate_keys(self, folder: str | os.PathLike[str]) -> custody.Status:
-        """Keep a live replica of the keys in a folder that is new or empty. Every erasure from now on needs it there."""
-        self.database.demand_wet()
-        custody.replicate(self.database, Path(folder).expanduser().resolve())
-        return self.keys_status()
-
-    def remove_replica(self, folder: str | os.PathLike[str]) -> bool:
-        """Keep no replica in a folder any more; False if the one there could not be reached and must be destroyed by hand."""
-        self.database.demand_wet()
-        return custody.remove_replica(self.database, Path(folder).expanduser().resolve())
 
     def backup(
         self,
@@ -529,54 +483,6 @@ class Vault:
         return backup.backup(self.database, destination, keep=keep, report=report)
 
     # Looking into it
-
-    def log(self, *, first: int = 0, kind: str | None = None, newest: int | None = None) -> list[Line]:
-        """Lines of the log, in order."""
-        with self.database.read() as tx:
-            return list(log.show(tx, first=first, kind=kind, newest=newest))
-
-    def verify_log(self, since: str = "") -> Verified:
-        """Check every line of the log against its signed checkpoint, and against one kept from earlier, if given."""
-        with self.database.read() as tx:
-            return log.verify(tx, since)
-
-    def checkpoint(self, *, cosigned: bool = False) -> str:
-        """The log's signed checkpoint (C2SP). Whoever keeps one can show later that the log was rolled back.
-
-        With `cosigned`, the last that a witness signed too; raises `NotFound` if none did.
-        """
-        with self.database.read() as tx:
-            found = entries.cosigned(tx) if cosigned else entries.head(tx).checkpoint
-        if not found:
-            raise errors.NotFound(noun="cosigned checkpoint", name="yet (countenance log cosign asks for one)")
-        return found
-
-    def log_key(self) -> str:
-        """The public key that checks this log, as C2SP vkey text: what a witness or an auditor is given."""
-        with self.database.read() as tx:
-            return str(log.key(tx))
-
-    def prove(self, line: int) -> str:
-        """A proof for outsiders that this line is in the log (C2SP tlog-proof). `audit.proof.read` checks it."""
-        with self.database.read() as tx:
-            return log.prove(tx, line)
-
-    def publish_log(self, folder: str | os.PathLike[str] | None = None) -> Published:
-        """Write the log as static files (C2SP tlog-tiles) to a folder, `log/` in the vault if none is given."""
-        target = Path(folder).expanduser() if folder is not None else self.path / "log"
-        with self.database.read() as tx:
-            return publish(tx, target, dry_run=self.database.dry_run)
-
-    def cosign(self, url: str, *, witness: str) -> Cosigned:
-        """Have the witness at an address sign today's checkpoint; `witness` is its key, as it prints it.
-
-        Connects to that address. In a dry run it only says what would be sent.
-        """
-        try:
-            cosigner = parse_cosigner(witness.strip())
-        except ValueError as error:
-            raise errors.UsageError(f"That is not a witness's key: {error}. Nothing was sent.") from None
-        return cosign(self.database, url, cosigner)
 
     def why(self, record: str) -> Why:
         """Explain a record: where it came from, by what right, until when, and what it was used for."""
@@ -653,17 +559,18 @@ class Vault:
         )
 
     def _question(self, collection: Collection, purpose: str, case: str, **more: Any) -> Question:
-        """What is asked, unless an order in force refuses it as a whole."""
+        """What is asked, unless an order in force refuses it as a whole, or the collection may not hold faces."""
         known: Any = {"origin": self.settings.origin, "tenant": self.settings.tenant} | more
         question = Question(collection_id=collection.id, purpose=purpose, case=case, by=self.by, **known)
         ordered.demand(self.database, question)
+        self._demand_basis(collection)
         return question
 
     def _demand_basis(self, collection: Collection) -> None:
         """Refuse, and log that it was refused, unless the collection states all that it must (promise P1)."""
-        if gaps := missing(collection):
+        if lacking := lacks(collection, self.clock().date()):
             self._log_refusal(collection.id, "incomplete")
-            raise errors.Incomplete(name=collection.name, missing="; ".join(gaps))
+            raise lacking
 
     def _log_refusal(self, collection_id: str, slug: str) -> None:
         with self.database.write() as tx:

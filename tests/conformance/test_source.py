@@ -117,6 +117,31 @@ def test_all_pictures_are_listed_and_the_rest_is_counted(kind: str, make: Maker,
         assert set(source.skipped) <= set(sources.SKIPPED)
 
 
+NOTES = {
+    "robots.txt": b"r" * 700,
+    ".well-known/tdmrep.json": b"[]",
+    "b/c/a.jpg.xmp": b"sidecar",
+    ".git/a.xmp": b"hidden",
+    ".hidden.xmp": b"hidden",
+}
+
+
+@EACH
+def test_what_stands_beside_photos_is_read_as_far_as_was_asked(kind: str, make: Maker, tmp_path: Path) -> None:
+    wanted = {*FILES, *NOTES} - {"b/c/ä ö.jpg"}
+    with sources.open(kind, str(make(tmp_path, FILES | SKIPPED | NOTES))) as source:
+        list(source.list())
+        skipped = source.skipped.copy()
+        notes = dict(source.notes(lambda path: path in NOTES, 600))
+        assert notes == {
+            "robots.txt": b"r" * 600,
+            ".well-known/tdmrep.json": b"[]",
+            "b/c/a.jpg.xmp": b"sidecar",
+        }
+        assert {path for path, _ in source.notes(wanted.__contains__, 1)} == wanted - {".git/a.xmp", ".hidden.xmp"}
+        assert source.skipped == skipped
+
+
 @EACH
 def test_two_listings_are_equal_so_that_one_can_be_resumed(kind: str, make: Maker, tmp_path: Path) -> None:
     location = str(make(tmp_path, FILES | SKIPPED))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import STATED, WHY
+from tests.orders import order_text
 from tests.property.test_vault import look, look_at_probe
 
 import countenance
@@ -25,7 +26,7 @@ from countenance.errors import CountenanceError, VaultMissing
 from countenance.orders import files
 from countenance.search import find, gallery
 from countenance.settings import Settings
-from countenance.store import faces, photos, tree
+from countenance.store import faces, photos, tables, tree
 from countenance.vault import Vault
 from countenance.vision import examine
 
@@ -67,12 +68,17 @@ def blank(content: bytes, boxes: list[tuple[int, ...]]) -> bytes:
     return "+".join(names).encode()
 
 
+def noon() -> datetime:
+    """The time in which all happens."""
+    return datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
 def opened(folder: Path) -> Vault:
     """The vault, as a new process would open it."""
     temporary = folder.parent / "temporary"  # an erasure searches it too, and beside this folder lie prepared copies
     temporary.mkdir(exist_ok=True)
     chosen = Settings(workers=0, temporary=temporary)
-    return countenance.open(folder, settings=chosen, clock=lambda: datetime(2026, 11, 23, 12, tzinfo=UTC))
+    return countenance.open(folder, settings=chosen, clock=noon)
 
 
 def seen(vault: Vault) -> dict[str, list[str]]:
@@ -104,7 +110,7 @@ def with_sources(here: Path) -> Facts:
     for name, content in FILES.items():
         (here / name).parent.mkdir(exist_ok=True)
         (here / name).write_text(content)
-    countenance.create(here / "vault")
+    countenance.create(here / "vault", clock=noon)
     with opened(here / "vault") as vault:
         vault.create_collection("club", **STATED)
         made = [
@@ -154,7 +160,17 @@ def filled(here: Path) -> Facts:
     facts = with_sources(here)
     with opened(here / "vault") as vault:
         add(vault, facts)
+        correct(vault)
         return facts | asked(vault)
+
+
+def correct(vault: Vault) -> None:
+    """Say of both faces to be erased that they are not the same, and of one that it was restricted once."""
+    result = vault.search(b"ann+cat", fpir=0.5, **WHY)
+    one, other = (face.hits[0].face_id for face in result.faces)
+    vault.faces.not_same(one, other, reason="x")
+    once = vault.faces.restrict(one, ground="accuracy").restriction.id
+    vault.faces.unrestrict(once, reason="x", told="y")
 
 
 def erased_before(here: Path) -> Facts:
@@ -173,13 +189,14 @@ def asked(vault: Vault) -> Facts:
         found = faces.stored(tx, id=list(scope.faces))
         sealed = [value[:64].hex() for value in faces.sealed_bytes(tx, scope.faces)]
         items = [*(face.item for face in found), *photos.items(tx, scope.photos).values()]
+        items += [row.item for table in (tables.link, tables.restriction) for row in tx.sql.execute(table.select())]
     return {
         "search": search,
         "items": items,
         "sealed": [value for value in sealed if value],
         "epoch": vault.keys.epoch,
         "epoch_key": vault.keys.epoch_key().hex(),
-        "erasures": len(vault.erasures()),
+        "erasures": len(vault.erasures.list()),
     }
 
 
@@ -192,7 +209,7 @@ def judge_erasing(here: Path, facts: Facts) -> Iterator[str]:
     """Nothing half-erased is visible, the next open finishes what was planned, and what is finished is whole."""
     after = facts["found"] | {"ann": [], "cat": []}
     with unresumed(here) as vault:
-        planned = vault.erasures()[facts["erasures"] :]
+        planned = vault.erasures.list()[facts["erasures"] :]
         state = planned[0].state if planned else "nothing"
         found = seen(vault)
     before = state in {"nothing", "planned", "approved"}
@@ -205,13 +222,14 @@ def judge_erasing(here: Path, facts: Facts) -> Iterator[str]:
             yield f"opened with the warning: {vault.warning}"
         if not planned:
             erase(vault, facts)
-        states = {erasure.state for erasure in vault.erasures()}
-        if states != {"certified"} or len(vault.erasures()) != facts["erasures"] + 1:
+        states = {erasure.state for erasure in vault.erasures.list()}
+        if states != {"certified"} or len(vault.erasures.list()) != facts["erasures"] + 1:
             yield f"after opening, erasures are {sorted(states)}"
         elif wrong := certificate_wrong(here, vault, facts):
             yield wrong
         if (found := seen(vault)) != after:
             yield f"after it is resumed a search finds {found}"
+        yield from (f"{one.id} is still there" for one in (*vault.faces.links(), *vault.faces.restrictions(ended=True)))
         for item in facts["items"]:
             try:
                 vault.keys.item_key(item)
@@ -224,7 +242,7 @@ def judge_erasing(here: Path, facts: Facts) -> Iterator[str]:
 
 def certificate_wrong(here: Path, vault: Vault, facts: Facts) -> str | None:
     """What is wrong with the certificate of the newest erasure."""
-    report = verify.examine(verify.unpack(vault.certificate(vault.erasures()[-1].id)))
+    report = verify.examine(verify.unpack(vault.erasures.certificate(vault.erasures.list()[-1].id)))
     if report.statement is None:
         return f"the bundle does not hold: {report.checks[-1]}"
     keys, source = report.statement["keys"], report.statement["source"]
@@ -263,6 +281,37 @@ def unresumed(here: Path) -> Iterator[Vault]:
         Vault.resume = resume  # type: ignore[method-assign]
 
 
+# Approving an order
+
+
+def with_draft(here: Path) -> Facts:
+    """A vault that holds everything, and the draft of an order that reaches it all: nothing has evidence."""
+    facts = filled(here)
+    with opened(here / "vault") as vault:
+        return {"found": facts["found"], "order": vault.orders.draft(order_text("GB")).id}
+
+
+def approve(vault: Vault, facts: Facts) -> None:
+    """Approve the order."""
+    vault.orders.approve(facts["order"], by="somebody", confirm=len(FILES))
+
+
+def judge_approving(here: Path, facts: Facts) -> Iterator[str]:
+    """The order is in force, hides everything and stands in the ledger, or it is a draft still and nothing is hidden."""
+    with opened(here / "vault") as vault:
+        for _ in range(2):
+            state = vault.orders.show(facts["order"]).state
+            noted = {each.order["id"] for each in vault.keys.noted() if each.order}
+            if state not in {"drafted", "stopped"} or noted != ({facts["order"]} if state == "stopped" else set()):
+                yield f"opened, the order is {state}, and the ledger knows {noted}"
+            if (found := seen(vault)) != ({name: [] for name in EVERYBODY} if state == "stopped" else facts["found"]):
+                yield f"{state}, a search finds {found}"
+            if state == "drafted":
+                approve(vault, facts)
+        yield from vault.check().problems
+        yield from vault.log.verify().problems
+
+
 # Making a vault
 
 
@@ -276,7 +325,7 @@ def judge_making(here: Path, facts: Facts) -> Iterator[str]:
     try:
         opened(here / "vault").close()
     except VaultMissing:
-        countenance.create(here / "vault")
+        countenance.create(here / "vault", clock=noon)
     with opened(here / "vault") as vault:
         vault.create_collection("club", **STATED)
         yield from vault.check().problems
@@ -287,6 +336,7 @@ ACTS = {
     "add": Act(with_sources, add, judge_adding),
     "erase": Act(filled, erase, judge_erasing),
     "again": Act(erased_before, erase, judge_erasing),
+    "approve": Act(with_draft, approve, judge_approving),
 }
 
 
@@ -295,7 +345,7 @@ def perform(act: Act, here: Path, facts: Facts, disarm: Callable[[], int]) -> tu
     vault, raised, problems = None, "", []
     try:
         if act.do is None:
-            countenance.create(here / "vault")
+            countenance.create(here / "vault", clock=noon)
         else:
             vault = opened(here / "vault")
             act.do(vault, facts)
@@ -322,7 +372,7 @@ def resumed(vault: Vault) -> list[str]:
     """What is wrong when the process that saw the error goes on."""
     try:
         vault.resume()
-        return [f"resumed, but {e.id} is {e.state}" for e in vault.erasures() if e.state != "certified"]
+        return [f"resumed, but {e.id} is {e.state}" for e in vault.erasures.list() if e.state != "certified"]
     except Exception as error:  # noqa: BLE001
         return [f"resuming in the same process raised {trace(error)}"]
 

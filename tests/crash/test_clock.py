@@ -20,8 +20,8 @@ def test_a_clock_that_jumps_back_a_day_at_each_step_of_an_erasure_leaves_a_certi
         monkeypatch.setitem(erase.STEPS, state, late)
     scope = filled.scope(search=filled.search(photos / "portrait.png", **WHY).id)
     erasure = filled.erase(scope, approved_by=["somebody"])
-    report = verify.examine(verify.unpack(filled.certificate(erasure.id)))
+    report = verify.examine(verify.unpack(filled.erasures.certificate(erasure.id)))
     assert report.statement, report.checks[-1]
     stamps = [state["at"] for state in report.statement["states"]]
     assert stamps == sorted(stamps)
-    assert filled.verify_log().problems == filled.check().problems == ()
+    assert filled.log.verify().problems == filled.check().problems == ()

@@ -19,7 +19,8 @@ NAMES = {
 }
 PAGES = ("vault/records.db", "vault/records.db-wal")
 SPARSE = 24  # one page write of so many: within a transaction each is like the next
-QUICK = {("init", "kill"), ("init", "eio"), ("add", "kill"), ("add", "full"), *(("erase", mode) for mode in NAMES)}
+QUICK = {("init", "kill"), ("init", "eio"), ("add", "kill"), ("add", "full"), ("approve", "kill"), ("approve", "eio")}
+QUICK |= {("erase", mode) for mode in NAMES}
 DRIFT = 12  # calls by which two runs of one act differ at most: random values pack into pages differently
 
 
@@ -37,7 +38,7 @@ def points(rigs, act: str, mode: str, *, every: bool) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("mode", NAMES)
-@pytest.mark.parametrize("act", ["init", "add", "erase", "again"])
+@pytest.mark.parametrize("act", ["init", "add", "erase", "again", "approve"])
 def test_an_act_struck_at_any_call_is_whole_or_undone_and_the_next_open_finishes_it(act, mode, rigs, everything, tally):
     if (act, mode) not in QUICK and not everything:
         pytest.skip("it goes the way of the others; `make test-crash` strikes it all the same")

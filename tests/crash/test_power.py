@@ -13,7 +13,7 @@ def test_any_state_a_power_cut_may_leave_while_keys_and_files_are_destroyed_is_f
     judged(rigs, tally, act, {"area": "keys", "seed": SEED, "limit": limit})
 
 
-@pytest.mark.parametrize("act", ["init", "add", "erase"])
+@pytest.mark.parametrize("act", ["init", "add", "erase", "approve"])
 def test_states_that_a_power_cut_may_leave_anywhere_are_finished(act, rigs, everything, tally):
     judged(rigs, tally, act, {"area": "all", "seed": SEED, "limit": 1000 if everything else 32})
 

@@ -61,7 +61,7 @@ def test_only_faces_of_enrolled_people_are_kept_and_no_template_of_the_others(va
     assert linked == {subject.id}
     strangers = []
     for _, second in people[1:]:
-        admitted = admit(club, second.read_bytes(), suppressed_by=None, now=START)
+        admitted = admit(club, second.read_bytes(), evidence=(), suppressed_by=None, now=START)
         template = examine.examine(admitted, cache=vault.settings.cache).faces[0].template
         strangers += [*residue.forms_of_template(template), *residue.forms_of_template(template @ transform)]
     vault.database.truncate_wal()
@@ -130,7 +130,7 @@ def kept_nothing(vault):
         assert faces.stored(tx) == []
     assert vault.subjects() == []
     assert [source.kind for source in vault.sources()] == ["folder"]
-    assert vault.log(kind="subject:enrolled") == []
+    assert vault.log.lines(kind="subject:enrolled") == []
 
 
 def test_two_people_in_one_enrolment_are_refused(vault, people, kept_nothing):
@@ -248,5 +248,5 @@ def test_enrolling_in_mode_all_links_the_faces_that_are_held_already(filled, pho
     portrait.crop((60, 0, 400, 300)).save(enrolment)
     filled.enrol("X", [enrolment], collection="club", consent=AGREED)
     assert {hit.subject for hit in filled.search(photos / "portrait.png", **WHY).faces[0].hits} == {"X"}
-    assert filled.log(kind="subject:linked")[-1].public["faces"] == 3
+    assert filled.log.lines(kind="subject:linked")[-1].public["faces"] == 3
     assert filled.withdraw("X", collection="club").faces == 4

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 def witness(start: Callable[..., subprocess.Popen[str]], empty: Vault, tmp_path: Path) -> Iterator[dict[str, object]]:
     """What a witness said when it started; it watches this vault's log."""
     key = tmp_path / "log.key"
-    key.write_text(empty.log_key() + "\n")
+    key.write_text(empty.log.key() + "\n")
     running = start("witness", tmp_path / "witness", "--log", key, "--port", "0", "--json")
     assert running.stdout
     yield json.loads(running.stdout.readline())
@@ -34,7 +34,7 @@ def test_a_vault_and_a_witness_in_another_process_make_a_checkpoint_that_can_be_
 ) -> None:
     key, kept = tmp_path / "witness.key", tmp_path / "kept"
     key.write_text(witness["key"] + "\n")
-    assert witness["logs"] == {empty.log_key().split("+")[0]: 0}
+    assert witness["logs"] == {empty.log.key().split("+")[0]: 0}
     assert run("log", "checkpoint", "--cosigned").code == 1
     dry = run("log", "cosign", witness["address"], "--witness", key, "--dry-run", "--json")
     assert (dry.code, dry.json["entry"]) == (0, None)
@@ -78,12 +78,12 @@ def test_a_proof_and_the_published_log_are_checked_with_the_printed_key(
     assert proof.read(file.read_text("utf-8"), key).number == 2
     assert proof.read(run("log", "prove", 2).out, key).number == 2
     told = run("log", "check", file, "--key", key, "--json").json
-    assert (told["line"], told["lines"], json.loads(told["says"])["number"]) == (2, len(filled.log()), 2)
+    assert (told["line"], told["lines"], json.loads(told["says"])["number"]) == (2, len(filled.log.lines()), 2)
     file.write_text(file.read_text("utf-8").replace("index 2", "index 3"))
     assert run("log", "check", file, "--key", key).code == 6
     assert run("log", "check", file, "--key", "nonsense").code == 2
-    assert run("log", "publish", folder, "--json").json["size"] == len(filled.log())
-    assert tiles.read(folder, key)[0].size == len(filled.log())
+    assert run("log", "publish", folder, "--json").json["size"] == len(filled.log.lines())
+    assert tiles.read(folder, key)[0].size == len(filled.log.lines())
 
 
 def test_a_witness_is_not_started_without_the_key_of_a_log(run: Callable[..., object], tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def words(run, tmp_path, monkeypatch):
     (folder / "paris.jpg").write_text("bob @FR")
     stated = ["--purpose", "p", "--controller", "c", "--contact", "c", "--art6", "legitimate-interests"]
     stated += ["--art9", "made-public", "--notice", "n", "--retention-days", "30", "--mode", "all"]
+    stated += ["--takes-in", "GB,FR", "--established", "GB", "--representative", "r"]
     assert run("collection", "create", "club", *stated, "--justification", "j").code == 0
     made = run("source", "add", folder, "-c", "club", "--controller", "c", "--evidence", "e", "--on-erase", "delete")
     assert made.code == 0

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import zipfile
-from datetime import UTC, datetime
 
 import pytest
 from tests.conftest import STATED, WHY
@@ -33,19 +32,18 @@ IN_GB = {"glasgow.jpg", "london.jpg", "border.jpg", "nowhere.jpg"}
 
 
 @pytest.fixture
-def words(tmp_path, monkeypatch):
+def words(tmp_path, monkeypatch, clock):
     """A vault of five photos that are words, as a function that opens it once more."""
     replace_vision(monkeypatch)
     folder = tmp_path / "words"
     folder.mkdir()
     for name, text in PHOTOS.items():
         (folder / name).write_text(text)
-    countenance.create(tmp_path / "vault")
+    countenance.create(tmp_path / "vault", clock=clock)
     opened = []
 
     def open_one(**settings):
         chosen = Settings(workers=0, **settings)
-        clock = lambda: datetime(2026, 11, 23, 12, tzinfo=UTC)  # noqa: E731
         opened.append(countenance.open(tmp_path / "vault", settings=chosen, clock=clock))
         return opened[-1]
 
@@ -101,7 +99,7 @@ def test_from_approval_on_no_process_shows_exports_or_takes_in_what_is_in_scope(
     assert order.state == "stopped"
     assert found(vault) == found(other) == {"paris.jpg"}
     with pytest.raises(errors.Refused, match="reached what was found"):
-        other.export(before, tmp_path / "sheet.html")
+        other.exports.write(before, tmp_path / "sheet.html")
     folder = tmp_path / "words"
     (folder / "new.jpg").write_text("bob @GB-WLS")
     (folder / "new-french.jpg").write_text("bob @FR")
@@ -110,7 +108,7 @@ def test_from_approval_on_no_process_shows_exports_or_takes_in_what_is_in_scope(
     assert (added.added, added.refused) == (1, {"order": 2})
     assert "case A 1" in added.sentences["order"]
     assert found(vault) == {"paris.jpg", "new-french.jpg"}
-    refused = [line for line in vault.log() if line.kind == "photo:refused"]
+    refused = [line for line in vault.log.lines() if line.kind == "photo:refused"]
     assert {line.public["order"] for line in refused} == {order.id}
 
 
@@ -125,7 +123,7 @@ def test_what_an_order_has_not_hidden_yet_is_not_shown_either(words, monkeypatch
     assert set(states(vault).values()) == {"held"}
     assert found(vault) == found(other) == {"paris.jpg"}
     with pytest.raises(errors.Refused, match="An Authority"):
-        other.export(before, tmp_path / "sheet.html")
+        other.exports.write(before, tmp_path / "sheet.html")
     with pytest.raises(errors.NotFound):
         other.search(face=face, fpir=0.5, **WHY)
     monkeypatch.undo()
@@ -165,7 +163,7 @@ def test_lifting_needs_a_reason_and_an_assessment_and_gives_back_what_was_hidden
     assert found(vault) == found(other) == set(PHOTOS)
     assert set(states(vault).values()) == {"held"}
     assert vault.check().problems == other.check().problems == ()
-    line = next(line for line in vault.log() if line.kind == "order:lifted")
+    line = next(line for line in vault.log.lines() if line.kind == "order:lifted")
     assert line.public["assessment"] == ASSESSMENT
     with pytest.raises(errors.UsageError, match="lifted, not in force"):
         vault.orders.lift(order.id, reason="again", assessment=ASSESSMENT)
@@ -193,7 +191,7 @@ def test_carried_out_it_erases_signs_and_proves_offline(words, tmp_path):
     assert set(states(vault)) == {"paris.jpg"}
     assert found(other) == {"paris.jpg"}
     assert vault.check().problems == ()
-    assert [e.state for e in vault.erasures()] == ["certified"]
+    assert [e.state for e in vault.erasures.list()] == ["certified"]
     (tmp_path / "words" / "later.jpg").write_text("cat @GB")
     assert other.add(tmp_path / "words").refused["order"] == 1  # completed, it stays in force
     proof = tmp_path / "proof"
@@ -213,10 +211,21 @@ def test_carried_out_it_erases_signs_and_proves_offline(words, tmp_path):
         (proof / name).write_bytes(whole)
     certificate = next((proof / "certificates").iterdir())
     report = verify.examine(verify.unpack(certificate.read_bytes()), key)
-    assert report.statement["ground"].endswith(order.sha256)
+    assert report.statement["order"] == {"id": order.id, "file_sha256": order.sha256}
     certificate.unlink()
     assert verify_order.main([str(proof), "--key", key]) == 6
     assert vault.orders.carry_out(order.id, signed_by="Somebody Else").signed_by == "A Named Person"
+
+
+def test_a_proof_with_a_certificate_that_names_another_file_does_not_hold(words, tmp_path, monkeypatch, capsys):
+    vault = words()
+    order = issued(vault)
+    plan = erase.plan
+    monkeypatch.setattr(erase, "plan", lambda *a, **k: plan(*a, **k | {"order": (order.id, "0" * 64)}))
+    vault.orders.carry_out(order.id, signed_by="x")
+    zipfile.ZipFile(io.BytesIO(vault.orders.proof(order.id))).extractall(tmp_path / "proof")
+    assert verify_order.main([str(tmp_path / "proof")]) == 6
+    assert "names another order" in capsys.readouterr().out
 
 
 class Killed(BaseException):
@@ -244,11 +253,11 @@ def test_carrying_out_that_is_cut_short_at_any_step_is_finished_the_next_time(wo
     assert found(again) == {"paris.jpg"}
     done = again.orders.carry_out(order.id, signed_by="A Named Person")
     assert done.state == "completed"
-    assert [e.state for e in again.erasures()] == ["certified"]
+    assert [e.state for e in again.erasures.list()] == ["certified"]
     assert set(states(again)) == {"paris.jpg"}
     assert again.check().problems == ()
-    assert again.verify_log().problems == ()
-    kinds = [line.kind for line in again.log() if line.kind.startswith("order:")]
+    assert again.log.verify().problems == ()
+    kinds = [line.kind for line in again.log.lines() if line.kind.startswith("order:")]
     assert kinds == [f"order:{what}" for what in ("drafted", "approved", "stopped", "erased", "completed")]
 
 
@@ -311,7 +320,14 @@ def test_an_order_that_reaches_everything_needs_the_number_said(words):
         found(vault)
     with pytest.raises(errors.Refused, match="case A 1"):
         vault.compare(b"ann", b"ann", **WHY)
-    assert [line.public["reason"] for line in vault.log() if line.kind == "act:refused"] == ["order", "order"]
+    assert [line.public["reason"] for line in vault.log.lines() if line.kind == "act:refused"] == ["order", "order"]
+
+
+def test_an_order_of_a_day_that_is_yet_to_come_is_refused(words):
+    vault = words()
+    with pytest.raises(errors.UsageError, match="yet to come"):
+        vault.orders.draft(order_text().replace("2022-05-18", "2026-11-25"))
+    assert vault.orders.draft(order_text().replace("2022-05-18", "2026-11-24")).state == "drafted"
 
 
 def test_an_order_names_what_is_there_or_is_refused(words):
@@ -394,7 +410,7 @@ def test_open_requests_are_answered_first_where_the_order_says_so(words):
         requests.put(tx, waiting)
     with pytest.raises(errors.Refused, match="1 requests are open: req_1"):
         vault.orders.carry_out(order.id, signed_by="x")
-    assert vault.erasures() == []
+    assert vault.erasures.list() == []
     with vault.database.write() as tx:
         requests.advance(tx, waiting, state="answered")
     assert vault.orders.carry_out(order.id, signed_by="x").state == "completed"
@@ -482,10 +498,58 @@ def test_a_subjects_order_erases_that_persons_faces_and_leaves_the_others_of_a_g
         with vault.database.write() as tx:
             faces.link(tx, hit.face_id, "sub_ann")
     order = issued(vault, scope="{subjects: [Ann]}")
+    assert not vault.search(b"ann", **asked).found
     with_bob = vault.search(b"bob", **asked).faces[0].hits
-    assert {hit.address for hit in with_bob} == {"paris.jpg"}  # a photo is hidden as a whole
+    assert {hit.address for hit in with_bob} == {"paris.jpg", "london.jpg"}  # beside her he is found all the same
+    states = {photo.address: photo.state for photo in vault.photos(vault.sources("team")[0].id)}
+    assert {name for name, state in states.items() if state == "stopped"} == {"glasgow.jpg"}
+    assert vault.check().problems == ()
+    vault.orders.lift(order.id, reason="r", assessment=ASSESSMENT)
+    assert {hit.address for hit in vault.search(b"ann", **asked).faces[0].hits} == {"glasgow.jpg", "london.jpg"}
+    order = issued(vault, scope="{subjects: [Ann]}")
     vault.orders.carry_out(order.id, signed_by="x")
     assert not vault.search(b"ann", **asked).found
     assert {hit.address for hit in vault.search(b"bob", **asked).faces[0].hits} == {"paris.jpg", "london.jpg"}
     assert len(found(vault)) == 5  # the other collection
     assert vault.check().problems == ()
+
+
+def test_an_order_about_a_subject_that_has_hidden_nothing_yet_shows_no_face_of_theirs_and_the_others(
+    words, monkeypatch
+):
+    """P4: the face is asked for in the transaction that shows it."""
+    vault = words()
+    club = vault.collection("club")
+    with vault.database.write() as tx:
+        consent = countenance.Consent(by="x", given_at=tx.now, text="y", until=tx.now.replace(year=2030))
+        issue.subjects.insert(tx, Subject(id="sub_ann", collection_id=club.id, name="Ann", consent=consent, faces=0))
+    for hit in vault.search(b"ann", fpir=0.5, **WHY).faces[0].hits:
+        with vault.database.write() as tx:
+            faces.link(tx, hit.face_id, "sub_ann")
+    monkeypatch.setattr(issue, "hide", lambda *_: 0)
+    assert issued(vault, scope="{subjects: [Ann]}").state == "approved"
+    assert found(vault, "ann") == set()
+    assert found(vault, "bob") == {"paris.jpg", "london.jpg"}
+    assert vault.check().problems == ()
+
+
+def test_why_explains_an_order_and_names_it_where_it_hides_a_photo_or_a_face(words):
+    vault = words()
+    by = {photo.address: photo.id for photo in vault.photos(vault.sources("club")[0].id)}
+    with vault.database.read() as tx:
+        face = faces.stored(tx, photo_id=by["london.jpg"])[0].id
+    order = issued(vault)
+    for record in (by["london.jpg"], face):
+        told = " ".join(vault.why(record).sentences)
+        assert f"Order {order.id} of An Authority (case A 1) hides it" in told
+    assert "hides it" not in " ".join(vault.why(by["paris.jpg"]).sentences)
+    told = vault.why(order.id)
+    assert told.kind == "order"
+    assert "It hides 4 photos" in " ".join(told.sentences)
+    assert "Approved by First Person." in told.sentences
+    vault.orders.carry_out(order.id, signed_by="A Named Person")
+    told = " ".join(vault.why(order.id).sentences)
+    assert "A Named Person signed on 2026-11-23" in told
+    assert vault.erasures.list()[0].id in told
+    vault.orders.lift(order.id, reason="won on appeal", assessment=ASSESSMENT)
+    assert "won on appeal" in " ".join(vault.why(order.id).sentences)

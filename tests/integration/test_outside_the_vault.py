@@ -63,7 +63,7 @@ def bytes_of(folder):
 
 
 def said(vault, erasure):
-    report = verify.examine(verify.unpack(vault.certificate(erasure.id)))
+    report = verify.examine(verify.unpack(vault.erasures.certificate(erasure.id)))
     assert report.statement, report.checks[-1]
     return report.statement
 
@@ -135,7 +135,7 @@ def test_the_source_decides_what_happens_to_file_companions_worklist_and_certifi
         if kind in {"folder", "read-only"}:
             thumbnail = "@eaDir/pair.png/SYNOPHOTO_THUMB_M.jpg"
             by_hand |= {(name, "delete" if name == thumbnail else action) for name in BESIDE}
-    lines = empty.worklist()
+    lines = empty.erasures.worklist()
     assert {(line.address, line.action) for line in lines} == by_hand
     assert all(line.why.endswith(".") for line in lines)
     assert erasure.files == counts | {"worklist": len(by_hand)}
@@ -173,7 +173,7 @@ def test_the_record_of_a_group_photo_gets_a_new_key_and_its_neighbours_templates
         assert after["address"] == before["address"]
         assert (after["sha256"] == before["sha256"]) is (on_erase == "worklist")
     assert said(empty, erasure)["scope"]["resealed"] >= 1
-    assert empty.verify_log().problems == ()
+    assert empty.log.verify().problems == ()
     assert empty.check().problems == ()
     assert empty.add(source.id).unchanged == 1
 
@@ -200,7 +200,7 @@ def test_a_crash_at_any_step_outside_the_vault_changes_neither_result_nor_counts
     folder, _, (first, second) = group
     found = empty.search(face=second.id, **WHY)  # a mirror image: it finds the other
     assert [hit.face_id for face in found.faces for hit in face.hits] == [first.id]
-    empty.export(found, tmp_path / "sheet.html")
+    empty.exports.write(found, tmp_path / "sheet.html")
     original = getattr(module, after)
 
     def fails(*given, **named):
@@ -230,7 +230,7 @@ def test_a_photo_in_which_no_face_is_known_is_looked_at_by_a_person_and_the_work
     source = source_of(empty, folder, "redact")
     erasure = empty.erase(empty.scope(photo=empty.photos(source.id)[0].id))
     assert erasure.files == {"deleted": 0, "redacted": 0, "worklist": 1, "failed": 0}
-    (line,) = empty.worklist()
+    (line,) = empty.erasures.worklist()
     assert "No face is known in it" in line.why
 
 
@@ -241,7 +241,9 @@ def test_where_strangers_faces_were_discarded_the_worklist_says_how_many_are_not
         stored.renew(tx, photo.id, faces_seen=5)
     erasure = empty.erase(empty.scope(photo=photo.id))
     assert erasure.files["redacted"] == 1
-    assert any("Of 5 faces in it 2 were known" in line.why for line in empty.worklist() if line.address == "pair.png")
+    assert any(
+        "Of 5 faces in it 2 were known" in line.why for line in empty.erasures.worklist() if line.address == "pair.png"
+    )
 
 
 def test_a_companion_that_two_erased_photos_share_goes_with_the_second(empty, tmp_path, portrait):
@@ -278,7 +280,7 @@ def test_a_companion_of_a_photo_that_stays_is_left_to_a_person(empty, tmp_path, 
     (folder / "one.xmp").write_text(NAMED)
     source_of(empty, folder, "delete")
     empty.erase(empty.scope(search=empty.search(folder / "one.png", **WHY).id))
-    (line,) = empty.worklist()
+    (line,) = empty.erasures.worklist()
     assert (line.address, line.action, line.why) == ("one.xmp", "delete", companions.SHARED)
 
 
@@ -293,7 +295,7 @@ def test_the_film_of_a_live_photo_goes_with_it_and_a_link_beside_it_leads_nowher
     empty.erase(empty.scope(search=empty.search(folder / "one.png", **WHY).id))
     assert {file.name for file in folder.iterdir()} == {"one.png.xmp"}
     assert (tmp_path / "outside").read_text() == "kept"
-    assert [(line.address, line.why) for line in empty.worklist()] == [("one.png.xmp", companions.WHY["link"])]
+    assert [(line.address, line.why) for line in empty.erasures.worklist()] == [("one.png.xmp", companions.WHY["link"])]
 
 
 def test_a_sidecar_that_cannot_be_rewritten_safely_goes_on_the_worklist_untouched(empty, group):
@@ -302,7 +304,7 @@ def test_a_sidecar_that_cannot_be_rewritten_safely_goes_on_the_worklist_untouche
     (folder / "pair.png.xmp").write_text(bomb)
     (folder / "pair.json").write_text('{"somebody": "else\'s"}')
     empty.erase(empty.scope(face=first.id))
-    lines = {line.address: line for line in empty.worklist()}
+    lines = {line.address: line for line in empty.erasures.worklist()}
     assert (folder / "pair.png.xmp").read_text() == bomb
     assert lines["pair.png.xmp"].why == companions.WHY["xmp"]
     assert lines["pair.json"].action == "redact"
@@ -314,12 +316,12 @@ def test_a_sidecar_that_cannot_be_rewritten_safely_goes_on_the_worklist_untouche
 @pytest.fixture
 def sheet(filled, photos, tmp_path):
     """A contact sheet of all three faces."""
-    return filled.export(filled.search(photos / "portrait.png", **WHY), tmp_path / "sheet.html")
+    return filled.exports.write(filled.search(photos / "portrait.png", **WHY), tmp_path / "sheet.html")
 
 
 def test_an_export_is_on_record_with_its_hash_and_size_and_sealed(filled, sheet, tmp_path):
     content = (tmp_path / "sheet.html").read_bytes()
-    assert filled.exports() == [sheet]
+    assert filled.exports.list() == [sheet]
     assert (sheet.path, sheet.size, sheet.faces) == (str(tmp_path / "sheet.html"), len(content), 3)
     assert sheet.sha256 == hashlib.sha256(content).hexdigest()
     assert (tmp_path / "sheet.html").stat().st_mode & 0o777 == 0o600
@@ -330,7 +332,7 @@ def test_an_export_is_on_record_with_its_hash_and_size_and_sealed(filled, sheet,
 def test_an_export_stays_known_when_its_search_has_expired(filled, sheet, clock, photos):
     clock.forward(days=20)
     filled.search(photos / "portrait.png", **WHY)
-    assert [export.id for export in filled.exports()] == [sheet.id]
+    assert [export.id for export in filled.exports.list()] == [sheet.id]
 
 
 @pytest.mark.parametrize("state", ["as written", "changed", "gone", "linked", "unreachable"])
@@ -346,16 +348,16 @@ def test_an_erasure_deletes_every_known_export_that_shows_an_erased_face(filled,
         with filled.database.write() as tx:
             exports.exports.remove(tx, sheet.id)
         (tmp_path / "disk").mkdir()
-        filled.export(filled.search(photos / "smaller.jpg", **WHY), tmp_path / "disk" / "sheet.html")
+        filled.exports.write(filled.search(photos / "smaller.jpg", **WHY), tmp_path / "disk" / "sheet.html")
         (tmp_path / "disk").rename(tmp_path / "not mounted")
         path = tmp_path / "disk" / "sheet.html"
     scope = filled.scope(search=filled.search(photos / "portrait.png", **WHY).id)
     erasure = filled.erase(scope)
     assert path.exists() == (state == "changed")
-    assert filled.exports() == []
+    assert filled.exports.list() == []
     statement = said(filled, erasure)
     assert statement["counts"]["exports"] == (state in {"as written", "gone"})
-    lines = {(line.address, line.action, line.why) for line in filled.worklist()}
+    lines = {(line.address, line.action, line.why) for line in filled.erasures.worklist()}
     why = {"changed": exports.CHANGED, "linked": exports.LINKED, "unreachable": exports.GONE}.get(state)
     assert lines == ({(str(path), "delete", why)} if why else set())
     assert erasure.files["worklist"] == len(lines)
@@ -365,7 +367,7 @@ def test_an_export_that_shows_none_of_the_erased_stays_and_stays_known(filled, s
     meadow = next(photo for photo in filled.photos(filled.sources("club")[0].id) if photo.address == "meadow.jpg")
     filled.erase(filled.scope(photo=meadow.id))
     assert (tmp_path / "sheet.html").exists()
-    assert filled.exports() == [sheet]
+    assert filled.exports.list() == [sheet]
 
 
 def test_an_export_with_a_neighbour_whose_crop_showed_the_erased_face_goes_too(empty, tmp_path, portrait):
@@ -381,7 +383,7 @@ def test_an_export_with_a_neighbour_whose_crop_showed_the_erased_face_goes_too(e
         first, second = faces.stored(tx, state="held")
     found = empty.search(face=first.id, **WHY)
     assert [hit.face_id for face in found.faces for hit in face.hits] == [second.id]
-    empty.export(found, tmp_path / "sheet.html")
+    empty.exports.write(found, tmp_path / "sheet.html")
     erasure = empty.erase(empty.scope(face=first.id))
     assert not (tmp_path / "sheet.html").exists()
     assert said(empty, erasure)["counts"]["exports"] == 1
@@ -400,9 +402,9 @@ def test_nothing_is_exported_that_an_erasure_has_reached_since_it_was_found(fill
     found = filled.search(photos / "portrait.png", **WHY)
     filled.erase(filled.scope(search=found.id))
     with pytest.raises(errors.Refused, match="An erasure has reached"):
-        filled.export(found, tmp_path / "sheet.html")
+        filled.exports.write(found, tmp_path / "sheet.html")
     assert not (tmp_path / "sheet.html").exists()
-    assert filled.exports() == []
+    assert filled.exports.list() == []
 
 
 def test_an_export_overwrites_nothing_and_follows_no_link(filled, photos, tmp_path):
@@ -411,20 +413,20 @@ def test_an_export_overwrites_nothing_and_follows_no_link(filled, photos, tmp_pa
     found = filled.search(photos / "portrait.png", **WHY)
     for name in ("mine.html", "link.html"):
         with pytest.raises(errors.UsageError, match="is there already"):
-            filled.export(found, tmp_path / name)
+            filled.exports.write(found, tmp_path / name)
     assert (tmp_path / "mine.html").read_text() == "mine"
     assert not (tmp_path / "nothing.html").exists()
-    assert filled.exports() == []
+    assert filled.exports.list() == []
 
 
 def test_a_page_that_cannot_be_written_leaves_no_half_of_it(filled, photos, tmp_path, monkeypatch):
     found = filled.search(photos / "portrait.png", **WHY)
     monkeypatch.setattr(exports.os, "fsync", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        filled.export(found, tmp_path / "sheet.html")
+        filled.exports.write(found, tmp_path / "sheet.html")
     assert not (tmp_path / "sheet.html").exists()
-    assert filled.exports() == []
-    assert [line.kind for line in filled.log()][-2:] == ["export:written", "export:deleted"]
+    assert filled.exports.list() == []
+    assert [line.kind for line in filled.log.lines()][-2:] == ["export:written", "export:deleted"]
 
 
 def test_an_export_can_be_deleted_and_one_that_was_changed_is_kept_with_its_record(filled, sheet, tmp_path):
@@ -432,14 +434,14 @@ def test_an_export_can_be_deleted_and_one_that_was_changed_is_kept_with_its_reco
     content = path.read_bytes()
     path.write_text("somebody's notes")
     with pytest.raises(errors.SourceError, match="delete it yourself"):
-        filled.delete_export(sheet.id)
-    assert (path.read_text(), filled.exports()) == ("somebody's notes", [sheet])
+        filled.exports.delete(sheet.id)
+    assert (path.read_text(), filled.exports.list()) == ("somebody's notes", [sheet])
     path.write_bytes(content)
-    filled.delete_export(sheet.id)
-    assert (path.exists(), filled.exports()) == (False, [])
-    assert filled.log()[-1].kind == "export:deleted"
+    filled.exports.delete(sheet.id)
+    assert (path.exists(), filled.exports.list()) == (False, [])
+    assert filled.log.lines()[-1].kind == "export:deleted"
     with pytest.raises(errors.NotFound):
-        filled.delete_export(sheet.id)
+        filled.exports.delete(sheet.id)
 
 
 def test_a_crash_between_an_exports_file_and_its_record_counts_it_once(filled, sheet, photos, monkeypatch):
@@ -451,7 +453,7 @@ def test_a_crash_between_an_exports_file_and_its_record_counts_it_once(filled, s
     monkeypatch.setattr(exports.exports, "remove", remove)
     (erasure,) = filled.resume()
     assert json.loads(json.dumps(said(filled, erasure)))["counts"]["exports"] == 1
-    assert filled.worklist() == []
+    assert filled.erasures.worklist() == []
 
 
 @pytest.mark.parametrize("on_erase", ["delete", "redact"])

@@ -56,15 +56,15 @@ def template_of(vault):
 def test_no_face_that_matches_a_wish_is_kept_in_any_collection_and_only_the_number_is_said(
     vault, photos, offered, terms
 ):
-    vault.keep_out([offered], wish=terms)
+    vault.wishes.record([offered], consent=terms)
     vault.create_collection("second", **STATED)
     vault.create_source(photos, collection="second", controller="us", evidence="ours")
     for collection in ("club", "second"):
         added = vault.add(photos, collection=collection)
         assert (added.added, added.faces, added.kept_out, added.discarded) == (4, 0, 3, 0)
-        line = vault.log(kind="scan:finished")[-1]
+        line = vault.log.lines(kind="scan:finished")[-1]
         assert line.public["kept-out"] == 3
-        assert "wish" not in str(vault.log(kind="photo:added")[-1])
+        assert "wish" not in str(vault.log.lines(kind="photo:added")[-1])
 
 
 def test_of_two_people_in_one_photo_the_one_who_wished_it_is_kept_out_and_the_other_is_held(
@@ -77,7 +77,7 @@ def test_of_two_people_in_one_photo_the_one_who_wished_it_is_kept_out_and_the_ot
     for file in photos.iterdir():
         file.unlink()
     both.save(photos / "both.png")
-    vault.keep_out([ImageOps.mirror(portrait)], wish=terms)
+    vault.wishes.record([ImageOps.mirror(portrait)], consent=terms)
     added = vault.add(photos)
     assert (added.added, added.faces, added.kept_out) == (1, 1, 1)
     assert vault.search(stranger, **WHY).found
@@ -87,7 +87,7 @@ def test_of_two_people_in_one_photo_the_one_who_wished_it_is_kept_out_and_the_ot
 def test_from_its_end_on_a_wish_keeps_nobody_out_and_the_next_rotation_destroys_its_key(
     vault, photos, offered, terms, clock
 ):
-    vault.keep_out([offered], wish=terms)
+    vault.wishes.record([offered], consent=terms)
     item = wish_row(vault).item
     clock.forward(days=30, seconds=-1)
     assert len(live(vault).templates) == 1
@@ -95,15 +95,15 @@ def test_from_its_end_on_a_wish_keeps_nobody_out_and_the_next_rotation_destroys_
     assert len(live(vault).templates) == 0
     added = vault.add(photos)
     assert (added.faces, added.kept_out) == (3, 0)
-    vault.rotate_keys()
-    assert vault.wishes() == []
+    vault.custody.rotate()
+    assert vault.wishes.list() == []
     with pytest.raises(tree.Punctured):
         vault.keys.item_key(item)
-    assert vault.log(kind="wish:ended")[-1].public == {"wishes": 1}
+    assert vault.log.lines(kind="wish:ended")[-1].public == {"wishes": 1}
 
 
 def test_an_erasure_destroys_the_keys_of_wishes_that_have_ended_too(filled, offered, terms, clock):
-    filled.keep_out([offered], wish=terms)
+    filled.wishes.record([offered], consent=terms)
     item = wish_row(filled).item
     clock.forward(days=29)
     photo = filled.photos(filled.sources("club")[0].id)[0]
@@ -114,32 +114,32 @@ def test_an_erasure_destroys_the_keys_of_wishes_that_have_ended_too(filled, offe
 
 
 def test_withdrawing_a_wish_destroys_its_key_at_once_and_the_face_is_kept_again(vault, photos, offered, terms):
-    wish = vault.keep_out([offered], wish=terms)
+    wish = vault.wishes.record([offered], consent=terms)
     row = wish_row(vault)
     clear = [vault.keys.item_key(row.item), row.template]
-    epoch = vault.withdraw_wish(wish.id)
+    epoch = vault.wishes.withdraw(wish.id)
     assert epoch == vault.keys.epoch
-    assert vault.wishes() == []
+    assert vault.wishes.list() == []
     with pytest.raises(tree.Punctured):
         vault.keys.item_key(row.item)
     assert scan(vault.path, clear).where == ()
-    assert vault.log(kind="wish:recorded")[-1].parts == (None,)
-    assert vault.log(kind="wish:withdrawn")[-1].parts == (None,)
+    assert vault.log.lines(kind="wish:recorded")[-1].parts == (None,)
+    assert vault.log.lines(kind="wish:withdrawn")[-1].parts == (None,)
     assert vault.add(photos).faces == 3
     assert vault.check().problems == ()
     with pytest.raises(errors.NotFound):
-        vault.withdraw_wish(wish.id)
+        vault.wishes.withdraw(wish.id)
 
 
 def test_faces_held_before_the_wish_stay(filled, photos, offered, terms):
-    filled.keep_out([offered], wish=terms)
+    filled.wishes.record([offered], consent=terms)
     assert filled.counts("club")["faces"] == 3
     assert filled.search(photos / "portrait.png", **WHY).found
     assert filled.add(photos).unchanged == 4
 
 
 def test_no_search_finds_the_template_of_a_wish(vault, offered, portrait, terms):
-    vault.keep_out([offered], wish=terms)
+    vault.wishes.record([offered], consent=terms)
     result = vault.search(portrait, **WHY)
     assert (result.gallery, result.found) == (0, False)
     with vault.database.read() as tx:
@@ -147,7 +147,7 @@ def test_no_search_finds_the_template_of_a_wish(vault, offered, portrait, terms)
 
 
 def test_nothing_of_a_wish_stands_in_the_clear(vault, offered, terms):
-    vault.keep_out([offered], wish=terms)
+    vault.wishes.record([offered], consent=terms)
     template = template_of(vault)
     assert np.isclose(np.linalg.norm(template), 1)
     values = [*forms_of_template(template), terms.by.encode(), SIGNED.encode(), offered.name.encode()]
@@ -156,9 +156,9 @@ def test_nothing_of_a_wish_stands_in_the_clear(vault, offered, terms):
 
 
 def test_the_template_is_the_mean_of_what_was_offered_and_of_no_other_use(vault, photos, offered, terms):
-    wish = vault.keep_out([offered, photos / "portrait.png"], wish=terms)
+    wish = vault.wishes.record([offered, photos / "portrait.png"], consent=terms)
     assert wish.photos == 2
-    assert vault.wishes() == [wish]
+    assert vault.wishes.list() == [wish]
     said = " ".join(vault.why(wish.id).sentences)
     assert SIGNED in said
     assert "no search finds it" in said
@@ -167,12 +167,12 @@ def test_the_template_is_the_mean_of_what_was_offered_and_of_no_other_use(vault,
 def test_a_person_who_wished_to_be_kept_out_is_not_enrolled_before_the_wish_is_withdrawn(
     vault, photos, offered, terms, clock
 ):
-    wish = vault.keep_out([offered], wish=terms)
+    wish = vault.wishes.record([offered], consent=terms)
     consent = Consent(by="x", given_at=clock(), text="y", until=clock() + timedelta(days=1))
     with pytest.raises(errors.Refused, match="own wish"):
         vault.enrol("X", [photos / "portrait.png"], collection="club", consent=consent)
     assert vault.subjects() == []
-    vault.withdraw_wish(wish.id)
+    vault.wishes.withdraw(wish.id)
     assert vault.enrol("X", [photos / "portrait.png"], collection="club", consent=consent).faces == 1
 
 
@@ -205,22 +205,22 @@ def test_a_wish_that_does_not_add_up_is_refused_and_nothing_is_kept(vault, offer
     until = clock() + timedelta(days=changes.get("days", 9))
     consent = Consent(by=changes.get("by", "x"), given_at=given, text=changes.get("text", "y"), until=until)
     with pytest.raises(errors.UsageError, match=said):
-        vault.keep_out([offered], wish=consent)
-    assert vault.wishes() == []
+        vault.wishes.record([offered], consent=consent)
+    assert vault.wishes.list() == []
 
 
 def test_photos_of_nobody_of_several_or_of_different_people_are_refused_and_nothing_is_kept(
     vault, photos, offered, pair, stranger, terms
 ):
     with pytest.raises(errors.NoFace, match="no faces"):
-        vault.keep_out([photos / "meadow.jpg"], wish=terms)
+        vault.wishes.record([photos / "meadow.jpg"], consent=terms)
     with pytest.raises(errors.NoFace, match="2 faces"):
-        vault.keep_out([pair], wish=terms)
+        vault.wishes.record([pair], consent=terms)
     with pytest.raises(errors.UsageError, match="somebody else"):
-        vault.keep_out([offered, stranger], wish=terms)
+        vault.wishes.record([offered, stranger], consent=terms)
     with pytest.raises(errors.UsageError, match="at least one"):
-        vault.keep_out([], wish=terms)
-    assert vault.wishes() == []
+        vault.wishes.record([], consent=terms)
+    assert vault.wishes.list() == []
 
 
 def test_the_command_records_lists_and_withdraws_and_says_what_erases_what_is_held(vault, offered, run):

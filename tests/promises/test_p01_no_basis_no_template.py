@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import countenance
 from countenance import errors
 from countenance.gate.admit import STATED, admit, admit_probe
-from countenance.records import Admitted, Collection, Refusal
+from countenance.records import Admitted, Collection, Evidence, Refusal, Reservation
 from countenance.store import collections
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -30,6 +30,8 @@ COMPLETE = Collection(
     retention_days=30,
     mode="all",
     justification="testing",
+    takes_in=("GB",),
+    established="GB",
 )
 SOURCE = Path(countenance.__file__).parent
 
@@ -37,7 +39,7 @@ SOURCE = Path(countenance.__file__).parent
 @given(st.sets(st.sampled_from(sorted(STATED)), min_size=1))
 def test_a_collection_that_leaves_out_anything_admits_no_photo_and_no_probe(left_out):
     collection = replace(COMPLETE, **dict.fromkeys(left_out))
-    photo = admit(collection, b"x", suppressed_by=None, now=NOW)
+    photo = admit(collection, b"x", evidence=(), suppressed_by=None, now=NOW)
     probe = admit_probe(collection, b"x", purpose="p", case="c", now=NOW)
     for outcome in (photo, probe):
         assert isinstance(outcome, Refusal)
@@ -45,18 +47,22 @@ def test_a_collection_that_leaves_out_anything_admits_no_photo_and_no_probe(left
 
 
 def test_a_complete_collection_admits_a_photo_until_its_retention_ends():
-    admitted = admit(COMPLETE, b"x", suppressed_by=None, now=NOW)
+    admitted = admit(COMPLETE, b"x", evidence=(), suppressed_by=None, now=NOW)
     assert isinstance(admitted, Admitted)
     assert (admitted.expires_at - NOW).days == 30
 
 
 def test_mode_all_without_a_justification_admits_nothing():
-    assert isinstance(admit(replace(COMPLETE, justification=None), b"x", suppressed_by=None, now=NOW), Refusal)
+    assert isinstance(
+        admit(replace(COMPLETE, justification=None), b"x", evidence=(), suppressed_by=None, now=NOW), Refusal
+    )
 
 
 @pytest.mark.parametrize(("field", "value"), [("art6", "because"), ("art9", "because"), ("retention_days", 10**6)])
 def test_a_basis_that_the_law_does_not_know_admits_nothing(field, value):
-    assert isinstance(admit(replace(COMPLETE, **{field: value}), b"x", suppressed_by=None, now=NOW), Refusal)
+    assert isinstance(
+        admit(replace(COMPLETE, **{field: value}), b"x", evidence=(), suppressed_by=None, now=NOW), Refusal
+    )
 
 
 @pytest.mark.parametrize(("purpose", "case"), [("", "c"), ("p", ""), (None, "c"), ("p", "  ")])
@@ -83,7 +89,7 @@ def test_adding_to_an_incomplete_collection_reads_no_photo_and_says_what_is_miss
     with pytest.raises(errors.Incomplete, match=r"Art\. 9"):
         empty.add(photos, collection="club")
     assert empty.counts("club") == {"faces": 0}
-    assert empty.log(kind="act:refused")[-1].public["reason"] == "incomplete"
+    assert empty.log.lines(kind="act:refused")[-1].public["reason"] == "incomplete"
 
 
 def test_a_collection_that_loses_its_basis_shows_and_searches_nothing(filled, photos, monkeypatch):
@@ -91,3 +97,12 @@ def test_a_collection_that_loses_its_basis_shows_and_searches_nothing(filled, ph
         collections.replace(tx, replace(collections.find(tx, "club"), art9=None))
     with pytest.raises(errors.Refused, match=r"Art\. 9"):
         filled.search(photos / "portrait.png", collection="club", purpose="p", case="c")
+
+
+def test_neither_the_law_of_its_place_nor_its_owner_lets_such_a_photo_be_embedded():
+    illinois = Evidence(kind="gps", territory="US-IL", origin="EXIF GPS position")
+    mark = Reservation(kind="plus", reserves="mining", origin="XMP", text="plus:DataMining DMI-PROHIBITED")
+    for evidence, reserved in (((illinois,), ()), ((), (mark,))):
+        assert isinstance(admit(COMPLETE, b"x", evidence=(), suppressed_by=None, now=NOW), Admitted)
+        outcome = admit(COMPLETE, b"x", evidence=evidence, reserved=reserved, suppressed_by=None, now=NOW)
+        assert isinstance(outcome, Refusal)

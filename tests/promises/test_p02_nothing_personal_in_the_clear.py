@@ -36,7 +36,7 @@ MARKS = {  # what a picture begins with; the shortest is eight bytes, so that se
     "XMP": rb"<x:xmpmeta",
     "IPTC": rb"Photoshop 3\.0\x008BIM",
 }
-EMPTY = {"back", "discarded", "gone", "node", "receipt", "request"}  # tables that this vault does not fill
+EMPTY = {"back", "discarded", "gone", "node"}  # tables that this vault does not fill
 
 
 def captioned(portrait: Image.Image) -> bytes:
@@ -85,23 +85,32 @@ def busy(filled, photos, clock, portrait, tmp_path, places):
     filled.create_collection("members of Number One", **STATED)
     pictures = [photos / "portrait.png", photos / "smaller.jpg"]
     filled.enrol(NAME, pictures, collection="members of Number One", consent=consent)
-    filled.replicate_keys(places[1])
+    filled.custody.replicate(places[1])
     found = filled.search(photos / "mirrored.jpg", **WHY)
-    filled.export(found, tmp_path / "sheet of Number One.html")
+    filled.exports.write(found, tmp_path / "sheet of Number One.html")
     filled.compare(*pictures, **WHY)
     filled.erase(filled.scope(search=found.id, only=[found.faces[0].hits[0].face_id]), approved_by=[APPROVER])
+    asked = filled.requests.open("access", name=NAME, contact=f"{NAME}, {PLACE}", text=f"I am {NAME}: turned.png").id
+    filled.requests.identify(asked, clues=[("address", "turned.png"), ("name", NAME)], pictures=[pictures[0]])
+    filled.requests.review(asked, {one.photo_id: "yes" for one in filled.requests.show(asked).request.reviews})
+    filled.requests.pause(asked, "identity", said=f"Which album, {NAME}?")
+    filled.requests.sheet(asked, tmp_path / "candidates of Number One.html")
     with filled.database.read() as tx:
         turned = next(photo.id for photo in stored_photos.of_source(tx, kept.id))
     filled.erase(filled.scope(photo=turned))
-    assert filled.worklist()
+    assert filled.erasures.worklist()
     again = filled.search(photos / "portrait.png", **WHY)
-    filled.export(again, tmp_path / "second sheet of Number One.html")
+    filled.exports.write(again, tmp_path / "second sheet of Number One.html")
     wish = Consent(by=NAME, given_at=clock(), text="I wish to be kept out", until=clock() + timedelta(days=9))
-    filled.keep_out([photos / "portrait.png"], wish=wish)
+    filled.wishes.record([photos / "portrait.png"], consent=wish)
     filled.orders.draft(
         "order: countenance/order/v1\nauthority: x\ncountry: GB\nreference: y\nissued: 2026-11-01\n"
         f"measures: [stop]\nscope: {{territories: [GB]}}\nnote: {NAME}\n"
     )
+    one, other, *_ = [hit.face_id for hit in again.faces[0].hits]
+    filled.faces.not_same(one, other, reason=f"{NAME} says so")
+    restricted = filled.faces.restrict(one, ground="objection", reason=f"{NAME} objects").restriction.id
+    filled.faces.unrestrict(restricted, reason=f"{NAME} agreed", told=f"to {NAME} by letter")
     filled.backup(places[2])
     return filled
 
@@ -120,7 +129,7 @@ def clear_values(vault, photos: Path) -> dict[str, list[bytes]]:
         *WHY.values(),
         str(photos),
     ]
-    texts += [STATED[name] for name in ("notice", "controller", "justification")]
+    texts += [STATED[name] for name in ("notice", "controller", "justification", "representative")]
     values: dict[str, list[bytes]] = {
         "text": [],
         "address": [],
@@ -130,7 +139,7 @@ def clear_values(vault, photos: Path) -> dict[str, list[bytes]]:
         "position": [],
     }
     with vault.database.read() as tx:
-        for template in wishes.live(tx, model=vault.wishes()[0].model, threshold=lambda _: 1.0).templates:
+        for template in wishes.live(tx, model=vault.wishes.list()[0].model, threshold=lambda _: 1.0).templates:
             values["template"] += forms_of_template(template)
         held = faces.stored(tx, state="held")
         assert len(held) > 6

@@ -74,7 +74,7 @@ def test_a_search_with_the_erased_faces_own_photo_finds_nobody(filled, photos, p
 
 def test_the_certificate_holds_for_a_stranger_and_names_what_it_does_not_cover(filled, photos, tmp_path):
     erasure = everything(filled, photos)
-    report = verify.examine(verify.unpack(filled.certificate(erasure.id)))
+    report = verify.examine(verify.unpack(filled.erasures.certificate(erasure.id)))
     assert report.statement, report.checks[-1]
     assert report.statement["scope"]["items"] == 6
     assert report.statement["scan"]["hits"] == 0
@@ -92,10 +92,10 @@ def test_bytes_that_are_left_anywhere_in_the_vault_keep_the_certificate_back_unt
     left.write_text("address,found\nportrait.png,yes\n")
     with pytest.raises(errors.VaultError, match=r"export\.csv"):
         everything(filled, photos)
-    stuck = filled.erasures()[-1]
+    stuck = filled.erasures.list()[-1]
     assert stuck.state == "purged"
     with pytest.raises(errors.NotFound):
-        filled.certificate(stuck.id)
+        filled.erasures.certificate(stuck.id)
     with pytest.raises(errors.VaultError, match=r"export\.csv"):
         filled.resume()
     other = reopen()
@@ -152,7 +152,7 @@ def test_a_neighbour_whose_crop_showed_the_erased_face_gets_a_new_key_and_a_crop
         assert (faces.template(tx, second.id) == template).all()
     with pytest.raises(tree.Punctured):
         empty.keys.item_key(second.item)
-    assert empty.verify_log().problems == ()
+    assert empty.log.verify().problems == ()
     assert empty.check().problems == ()
 
 
@@ -162,12 +162,12 @@ def test_a_source_that_is_not_written_to_gets_a_line_on_the_worklist(empty, phot
     empty.add(photos)
     erasure = everything(empty, photos)
     assert erasure.files == {"deleted": 0, "redacted": 0, "worklist": 3, "failed": 0}
-    lines = empty.worklist()
+    lines = empty.erasures.worklist()
     assert {line.action for line in lines} == {"delete"}
     assert all((photos / line.address).is_file() for line in lines)
     for line in lines:
-        empty.finish_work(line.id)
-    assert empty.worklist() == []
+        empty.erasures.finish_work(line.id)
+    assert empty.erasures.worklist() == []
 
 
 def test_a_file_that_cannot_be_deleted_goes_on_the_worklist_and_the_erasure_is_still_carried_out(
@@ -186,7 +186,7 @@ def test_a_file_that_has_another_name_elsewhere_is_deleted_here_and_goes_on_the_
     (tmp_path / "second name.png").hardlink_to(photos / "portrait.png")
     erasure = everything(filled, photos)
     assert erasure.files == {"deleted": 2, "redacted": 0, "worklist": 1, "failed": 0}
-    assert [line.address for line in filled.worklist()] == ["portrait.png"]
+    assert [line.address for line in filled.erasures.worklist()] == ["portrait.png"]
 
 
 def test_a_redaction_that_was_cut_short_after_the_file_was_written_is_not_done_twice(empty, group, monkeypatch):
@@ -237,8 +237,8 @@ def test_an_erasure_that_was_cut_short_at_any_step_is_finished_by_the_next_open(
             with pytest.raises(RuntimeError):
                 reopen()
     other = reopen()
-    assert [erasure.state for erasure in other.erasures()] == ["certified"]
-    report = verify.examine(verify.unpack(other.certificate(other.erasures()[0].id)))
+    assert [erasure.state for erasure in other.erasures.list()] == ["certified"]
+    report = verify.examine(verify.unpack(other.erasures.certificate(other.erasures.list()[0].id)))
     assert report.statement, report.checks[-1]
     assert any("memory only" in limit for limit in report.statement["not_covered"])
 
@@ -268,7 +268,7 @@ def test_a_scope_that_the_vault_has_outgrown_since_it_was_shown_is_refused_and_n
     filled.add(photos)
     with pytest.raises(errors.UsageError, match="has changed since"):
         filled.erase(scope)
-    assert filled.erasures() == []
+    assert filled.erasures.list() == []
     assert filled.erase(filled.scope(source=scope.sources[0])).photos == 5
     assert filled.sources("club") == []
 

@@ -140,7 +140,7 @@ def test_the_same_picture_encoded_again_is_refused_with_the_reason_and_nothing_o
     assert "encoded again" in added.sentences["erased-before"]
     assert added.faces == 0
     assert len(vault.photos(vault.sources("club")[0].id)) == 1
-    line = vault.log(kind="photo:refused")[-1]
+    line = vault.log.lines(kind="photo:refused")[-1]
     assert line.public["by"] == "picture"
     assert line.parts == ()
     tally["re-ingest variants refused"] += 1
@@ -281,8 +281,8 @@ def test_a_backup_from_before_an_erasure_restored_with_todays_keys_does_not_show
         with pytest.raises(errors.NotFound):
             vault.scope(photo=backed_up.erased.photo_id)
         assert vault.check().problems == ()
-        assert vault.verify_log().problems == ()
-        assert [e.state for e in vault.erasures()] == ["replayed"]
+        assert vault.log.verify().problems == ()
+        assert [e.state for e in vault.erasures.list()] == ["replayed"]
         assert vault.resume() == []
         shutil.copy(copy_of / "portrait.png", photos / "again.png")
         assert vault.add(photos).refused == {"erased-before": 1}
@@ -343,7 +343,7 @@ def _reorder(path):
 @pytest.mark.parametrize("harm", [Path.unlink, _truncate, _edit, _reorder])
 def test_without_the_whole_ledger_an_old_backup_is_not_restored(backed_up, tmp_path, harm, settings, clock, copy_of):
     with countenance.open(backed_up.path, settings=settings, clock=clock) as vault:
-        vault.rotate_keys()
+        vault.custody.rotate()
     path = lost(backed_up, tmp_path)
     harm(path / "keys" / "ledger")
     with pytest.raises(errors.LedgerBroken):

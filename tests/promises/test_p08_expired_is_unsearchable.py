@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import STATED, WHY
 
 from countenance import Consent, errors
+from countenance.audit import verify
+from countenance.orders.erase import GROUNDS
 from countenance.store import faces
 from countenance.store.tables import face, search
 
@@ -59,7 +61,35 @@ def test_a_searchs_hits_cannot_be_used_after_they_expire(filled, photos, clock):
         filled.scope(search=found.id)
 
 
-@pytest.mark.xfail(reason="countenance sweep comes with the issue on the regulator's order", strict=True)
-def test_what_expired_is_erased_by_the_sweep(filled, clock):
-    clock.forward(days=31)
+def test_what_expired_is_erased_by_the_sweep_with_a_certificate_and_the_holders_files_stay(filled, photos, clock):
+    filled.search(photos / "portrait.png", **WHY)
+    clock.forward(days=30, seconds=-1)
+    assert filled.sweep().erasures == ()
+    clock.forward(seconds=1)
+    files = {path.name: path.read_bytes() for path in photos.iterdir()}
+    swept = filled.sweep()
+    assert (swept.photos, swept.searches, len(swept.erasures), swept.stays) == (4, 1, 1, {})
+    assert {path.name: path.read_bytes() for path in photos.iterdir()} == files
+    assert filled.photos(filled.sources("club")[0].id) == []
+    report = verify.examine(
+        verify.unpack(filled.erasures.certificate(swept.erasures[0])), filled.keys.public_key().hex()
+    )
+    assert report.statement["ground"] == GROUNDS["no-longer-needed"]
+    assert report.statement["source"] == {"deleted": 0, "redacted": 0, "worklist": 0, "failed": 0}
+    assert any("the holder's own files are not touched" in limit for limit in report.statement["not_covered"])
+    again = filled.sweep()
+    assert (again.erasures, again.searches, again.leaves) == ((), 0, 0)
+    assert filled.check().problems == ()
+
+
+def test_a_scan_does_not_take_in_again_what_expired_and_another_collection_may(filled, photos, clock):
+    clock.forward(days=30)
     filled.sweep()
+    again = filled.add(photos)
+    assert (again.added, again.refused) == (0, {"expired-before": 4})
+    assert "time in this collection is over" in again.sentences["expired-before"]
+    (photos / "portrait.png").write_bytes((photos / "portrait.png").read_bytes() + b"written again")
+    assert filled.add(photos).added == 1  # another file, as ever: with a time of its own
+    filled.create_collection("archive", **STATED)
+    filled.create_source(photos, collection="archive", controller="us", evidence="ours")
+    assert filled.add(photos, collection="archive").added == 4

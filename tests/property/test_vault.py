@@ -1,4 +1,4 @@
-"""Any history of files written, removed, scanned, erased by photo or by face answers searches as a plain dict does.
+"""Any history of files written, scanned, restricted, erased by photo or by face answers searches as a plain dict does.
 
 Vision is replaced by a reader of tiny text "photos" such as ``ann+bob``, so that a history takes milliseconds; gate, store,
 keys, index, search, orders and log are the real ones.
@@ -31,6 +31,11 @@ NAMES = ("ann", "bob", "cat")
 FACTS = PictureFacts(format="TEXT", width=9, height=9, taken_at=None, latitude=None, longitude=None, evidence=())
 
 
+def noon():
+    """The time in which all happens."""
+    return datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
 def template(name):
     vector = np.random.default_rng(zlib.crc32(name.encode())).normal(size=128).astype(np.float32)
     return vector / np.linalg.norm(vector)
@@ -57,7 +62,7 @@ def seen(content):
 
 
 def look(content, collection, _source, _address, now, *_):
-    admitted = admit(collection, content, suppressed_by=None, now=now)
+    admitted = admit(collection, content, evidence=(), suppressed_by=None, now=now)
     return Looked(facts=FACTS, evidence=(), outcome=seen(content) if isinstance(admitted, Admitted) else admitted)
 
 
@@ -77,18 +82,17 @@ class Histories(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.photos = self.folder / "photos"
         self.photos.mkdir()
-        countenance.create(self.folder / "vault")
+        countenance.create(self.folder / "vault", clock=noon)
         self.vault = self.open()
         self.vault.create_collection("club", **STATED)
         self.source = self.vault.create_source(self.photos, collection="club", controller="x", evidence="y").id
         self.held: dict[str, tuple[str, set[str]]] = {}  # address -> content, names still held
         self.contents: set[str] = set()  # suppressed
         self.addresses: set[str] = set()
+        self.restricted: dict[str, tuple[str, str | None]] = {}  # id -> address, and the name, or None for the photo
 
     def open(self):
-        return countenance.open(
-            self.folder / "vault", settings=Settings(workers=0), clock=lambda: datetime(2026, 11, 23, tzinfo=UTC)
-        )
+        return countenance.open(self.folder / "vault", settings=Settings(workers=0), clock=noon)
 
     @rule(
         address=st.sampled_from(["1.jpg", "2.jpg", "3.jpg"]),
@@ -110,6 +114,8 @@ class Histories(RuleBasedStateMachine):
                 continue
             if content in self.contents or file.name in self.addresses:
                 continue
+            if any(address == file.name for address, _ in self.restricted.values()):
+                continue  # it is looked at again when that ends
             self.held[file.name] = (content, set(content.split("+")))
 
     @precondition(lambda self: self.held)
@@ -123,14 +129,28 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def erase_face(self, data):
         address, name = data.draw(st.sampled_from(sorted((a, n) for a, (_, names) in self.held.items() for n in names)))
-        found = self.search(name)
-        face = next(hit.face_id for hit in found if hit.address == address)
-        self.vault.erase(self.vault.scope(face=face))
+        self.vault.erase(self.vault.scope(face=self.face_of(address, name)))
+        self.restricted = {one: of for one, of in self.restricted.items() if of != (address, name)}
         content, names = self.held[address]
         names.discard(name)
         self.contents.add(content)
         if not names:
             self.forget(address)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def restrict(self, data):
+        address = data.draw(st.sampled_from(sorted(self.held)))
+        name = data.draw(st.sampled_from([None, *sorted(self.held[address][1])]))
+        record = self.face_of(address, name) if name else self.id_of(address)
+        self.restricted[self.vault.faces.restrict(record, ground="operator").restriction.id] = (address, name)
+
+    @precondition(lambda self: self.restricted)
+    @rule(data=st.data())
+    def lift(self, data):
+        chosen = data.draw(st.sampled_from(list(self.restricted)))
+        self.vault.faces.unrestrict(chosen, reason="r", told="t")
+        del self.restricted[chosen]
 
     @rule()
     def open_again(self):
@@ -140,7 +160,10 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def every_search_finds_exactly_what_is_held(self):
         for name in NAMES:
-            expected = sorted(address for address, (_, names) in self.held.items() if name in names)
+            hidden = {address for address, of in self.restricted.values() if of in {None, name}}
+            expected = sorted(
+                address for address, (_, names) in self.held.items() if name in names and address not in hidden
+            )
             assert sorted(hit.address for hit in self.search(name)) == expected
 
     @invariant()
@@ -153,9 +176,16 @@ class Histories(RuleBasedStateMachine):
     def id_of(self, address):
         return next(photo.id for photo in self.vault.photos(self.source) if photo.address == address)
 
+    def face_of(self, address, name):
+        with self.vault.database.read() as tx:
+            ids = [face.id for face in faces.stored(tx, photo_id=self.id_of(address))]
+            there = {face.box[0] // 100: face.id for face in faces.several(tx, ids)}
+        return there[self.held[address][0].split("+").index(name)]
+
     def forget(self, address):
         self.contents.add(self.held.pop(address)[0])
         self.addresses.add(address)
+        self.restricted = {one: of for one, of in self.restricted.items() if of[0] != address}
 
     def teardown(self):
         with self.vault.database.read() as tx:

@@ -36,11 +36,11 @@ def grown(vault, mebibytes):
 
 def test_a_second_backup_of_an_unchanged_vault_writes_nothing_and_logs_nothing(filled, tmp_path):
     first = filled.backup(tmp_path / "b")
-    before, log = files(tmp_path / "b"), filled.log()
+    before, log = files(tmp_path / "b"), filled.log.lines()
     second = filled.backup(tmp_path / "b")
     assert (second.name, second.new, second.bytes_written) == (first.name, 0, 0)
     assert files(tmp_path / "b") == before
-    assert filled.log() == log
+    assert filled.log.lines() == log
     assert [line.kind for line in log].count("vault:backed-up") == 1
 
 
@@ -56,11 +56,11 @@ def test_only_the_pieces_that_changed_are_written_again(filled, tmp_path):
 
 
 def test_a_dry_run_says_how_much_would_be_written_and_writes_nothing(filled, tmp_path, settings, clock):
-    before = filled.log()
+    before = filled.log.lines()
     with countenance.open(filled.path, settings=settings, clock=clock, dry_run=True) as dry:
         would = dry.backup(tmp_path / "b")
     assert not (tmp_path / "b").exists()
-    assert filled.log() == before
+    assert filled.log.lines() == before
     done = filled.backup(tmp_path / "b")
     assert would.pieces == done.pieces
     assert abs(would.bytes_written - done.bytes_written) < 10_000
@@ -122,7 +122,7 @@ def test_a_backup_while_others_write_is_a_consistent_moment(filled, tmp_path, cl
         (path / "keys").symlink_to(filled.path / "keys")
         restore(tmp_path / "b", path, at=name)
         with countenance.open(path, settings=Settings(workers=0), clock=clock) as vault:
-            assert vault.verify_log().problems == ()
+            assert vault.log.verify().problems == ()
             assert vault.database.integrity() == []
             kept = [each.id for each in vault.collections()][1:]
         assert kept == made[: len(kept)]
@@ -212,7 +212,7 @@ def test_a_backup_killed_at_any_step_is_not_there_and_the_next_one_is_whole(fill
 
 def test_what_is_added_says_nothing_personal_of_the_place(filled, tmp_path):
     filled.backup(tmp_path / "a secret place")
-    (line,) = filled.log(kind="vault:backed-up")
+    (line,) = filled.log.lines(kind="vault:backed-up")
     assert line.public == {"epoch": 1}
     with suppress(FileNotFoundError):
         assert b"secret" not in (filled.path / "records.db-wal").read_bytes()

@@ -18,7 +18,7 @@ from countenance.store.tables import metadata
 @pytest.fixture
 def replicated(filled, tmp_path):
     """The filled vault with a live replica of its keys."""
-    filled.replicate_keys(tmp_path / "replica")
+    filled.custody.replicate(tmp_path / "replica")
     return filled
 
 
@@ -34,7 +34,7 @@ def certified_keys(vault):
 def test_a_certificate_counts_the_replicas_that_destroyed_the_key_too(replicated, photos):
     assert replicated.erase(scope_of_all(replicated, photos)).state == "certified"
     assert certified_keys(replicated)["replicas"] == 1
-    assert [place.clean and place.in_step for place in replicated.keys_status().places] == [True, True]
+    assert [place.clean and place.in_step for place in replicated.custody.status().places] == [True, True]
 
 
 def test_without_a_replica_the_certificate_says_none(filled, photos):
@@ -56,7 +56,7 @@ def test_a_replica_out_of_reach_leaves_an_erasure_unfinished_and_everything_in_s
     assert "cannot be brought along" in other.warning
     for vault in (replicated, other):
         assert not vault.search(probe, **WHY).found
-        assert [each.state for each in vault.erasures()] == ["stopped"]
+        assert [each.state for each in vault.erasures.list()] == ["stopped"]
     (tmp_path / "away").rename(tmp_path / "replica")
     assert [each.state for each in other.resume()] == ["certified"]
     assert certified_keys(other)["replicas"] == 1
@@ -68,11 +68,11 @@ def test_a_replica_taken_off_the_list_lets_the_erasure_go_on(replicated, photos,
     (tmp_path / "replica").rename(tmp_path / "away")
     with pytest.raises(errors.ReplicaUnreachable):
         replicated.erase(scope)
-    assert replicated.remove_replica(tmp_path / "replica") is False
+    assert replicated.custody.remove_replica(tmp_path / "replica") is False
     assert [each.state for each in replicated.resume()] == ["certified"]
-    kinds = [line.kind for line in replicated.log()]
+    kinds = [line.kind for line in replicated.log.lines()]
     assert "keys:replicated" in kinds
-    assert [line.public for line in replicated.log(kind="keys:replica-removed")] == [{"destroyed": False}]
+    assert [line.public for line in replicated.log.lines(kind="keys:replica-removed")] == [{"destroyed": False}]
 
 
 def test_an_erasure_delayed_while_another_was_finished_states_its_own_epochs(replicated, photos, tmp_path):
@@ -107,7 +107,7 @@ def test_a_replica_lost_behind_the_point_of_no_return_keeps_the_erasure_from_its
         replicated.erase(scope)
     assert replicated.keys.epoch == 2
     other = reopen()
-    assert [each.state for each in other.erasures()] == ["stopped"]
+    assert [each.state for each in other.erasures.list()] == ["stopped"]
     monkeypatch.undo()
     assert [each.state for each in other.resume()] == ["certified"]
     assert certified_keys(other)["replicas"] == 1
@@ -120,13 +120,13 @@ def test_a_rotation_punctures_what_was_discarded_and_other_processes_follow(fill
     with filled.database.read() as tx:
         discarded = erasures.discarded(tx)
     assert discarded
-    assert filled.rotate_keys() == 2
+    assert filled.custody.rotate() == 2
     for item in discarded:
         with pytest.raises(tree.Punctured):
             filled.keys.item_key(item)
     with filled.database.read() as tx:
         assert (erasures.discarded(tx), standing.epoch(tx)) == ([], 2)
-    (line,) = filled.log(kind="keys:rotated")
+    (line,) = filled.log.lines(kind="keys:rotated")
     assert line.public["items"] == len(discarded)
     assert filled.check().problems == ()
     assert other.search(photos / "portrait.png", **WHY).found
@@ -138,18 +138,18 @@ def test_a_rotation_cut_short_after_the_keys_moved_on_is_finished_at_the_next_op
     with monkeypatch.context() as patch:
         patch.setattr("countenance.custody._rotated", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            filled.rotate_keys()
+            filled.custody.rotate()
     other = reopen()
     with other.database.read() as tx:
         assert standing.epoch(tx) == other.keys.epoch == 2
-    assert len(other.log(kind="keys:rotated")) == 1
+    assert len(other.log.lines(kind="keys:rotated")) == 1
 
 
 def test_records_from_before_a_plain_rotation_are_refused_too(filled, vault_path, tmp_path, settings, clock):
     filled.database.truncate_wal()
     shutil.copy(vault_path / "records.db", tmp_path / "old.db")
     filled.create_collection("later")
-    filled.rotate_keys()
+    filled.custody.rotate()
     filled.close()
     shutil.copy(tmp_path / "old.db", vault_path / "records.db")
     with pytest.raises(errors.RecordsOld):
@@ -175,14 +175,14 @@ def test_an_erasure_that_stopped_does_not_make_older_records_pass_for_current(
 
 
 def test_status_warns_of_what_an_operator_must_do(filled, tmp_path):
-    assert "There is no replica" in filled.keys_status().warnings[0]
-    filled.replicate_keys(tmp_path / "replica")
-    assert "same file system" in filled.keys_status().warnings[0]
+    assert "There is no replica" in filled.custody.status().warnings[0]
+    filled.custody.replicate(tmp_path / "replica")
+    assert "same file system" in filled.custody.status().warnings[0]
     (tmp_path / "replica").rename(tmp_path / "away")
-    assert "cannot be reached" in filled.keys_status().warnings[0]
+    assert "cannot be reached" in filled.custody.status().warnings[0]
     (filled.path / "keys" / "ledger").write_bytes(b"")
-    assert not filled.keys_status().warnings[-1].startswith("The erasure ledger")  # nothing was to be in it yet
+    assert not filled.custody.status().warnings[-1].startswith("The erasure ledger")  # nothing was to be in it yet
     (tmp_path / "away").rename(tmp_path / "replica")
-    filled.rotate_keys()
+    filled.custody.rotate()
     (filled.path / "keys" / "ledger").write_bytes(b"")
-    assert filled.keys_status().warnings[-1].startswith("The erasure ledger is not whole")
+    assert filled.custody.status().warnings[-1].startswith("The erasure ledger is not whole")

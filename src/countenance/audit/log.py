@@ -85,9 +85,11 @@ def extend(tx: Tx, new: Iterable[Entry], *, random: Random = os.urandom) -> int:
     return head.size
 
 
-def show(tx: Tx, *, first: int = 0, kind: str | None = None, newest: int | None = None) -> Iterator[Line]:
-    """The lines in order, with every detail that was not erased."""
-    for line in entries.lines(tx, first=first, kind=kind, newest=newest):
+def show(
+    tx: Tx, *, first: int = 0, kind: str | None = None, newest: int | None = None, only: Iterable[int] | None = None
+) -> Iterator[Line]:
+    """The lines in order, with every detail that was not erased; `only` limits them to these numbers."""
+    for line in entries.lines(tx, first=first, kind=kind, newest=newest, only=only):
         leaf = _json(line.leaf)
         opened = [_open(tx, item, sealed) for item, sealed in entries.parts(tx, line.number)]
         yield Line(

@@ -40,7 +40,7 @@ STATES = ("planned", "approved", "frozen", "stopped", "keys-destroyed", "purged"
 OPTIONAL_STATES = ("approved", "frozen")  # only where the collection or the scope asks for them
 KINDS = ("photos", "faces", "subjects", "sources", "resealed")  # resealed: neighbours that stay, under a new key
 SAID = {  # `commitment` is the scope's, `by` the number of those who approved, `not_covered` a digest
-    "planned": ("commitment", "ground", "reason"),
+    "planned": ("commitment", "ground", "order", "reason", "request"),
     "approved": ("by",),
     "verified": ("counts", "keys", "not_covered", "processes", "scan", "scope", "search", "source", "suppressed"),
 }
@@ -49,8 +49,7 @@ MEDIUM = {
     "B": "the key's slot was overwritten in place, on a medium where that overwrites",
     "C": "the key's slot was overwritten, but the medium may keep older copies: uncertain",
 }
-LIMIT = 16 << 20  # bytes of a bundle or of a file in it; real ones have about 50 kB
-HASH = 32  # bytes, SHA-256
+LIMIT, HASH = 16 << 20, 32  # bytes of a bundle or of a file in it (real ones have 50 kB); of a SHA-256
 EMPTY_ROOT = hashlib.sha256(b"").digest()  # of the tree of no entries
 _SAFE = 2**53 - 1  # RFC 8785: larger integers do not survive every JSON reader
 _MANY = 1000  # entries of any list
@@ -69,6 +68,8 @@ SCHEMA: dict[str, Any] = {
     "issued_at": _TIME,
     "ground": _TEXT,
     "reason": _SLUG,
+    "order": (re.compile("id|file_sha256"), _NAME),  # that asked for it: its id, and the SHA-256 of its file
+    "request": (re.compile("sha256"), _HEX),  # or a person's request: the SHA-256 of its id
     # commitment: salted hash of the exact list; items: keys destroyed; items_root: Merkle root of their salted tokens
     "scope": {"commitment": _HEX, "items": _SOME, "items_root": _HEX} | dict.fromkeys(KINDS, _COUNT),
     "states": [{"state": _SLUG, "at": _TIME, "entry": _COUNT, "leaf": _HEX}],
@@ -399,6 +400,8 @@ def _consistent(said: dict[str, Any]) -> None:
     _demand(entries == sorted(set(entries)), "the log entries are not in order")
     _demand(keys["epoch_after"] == keys["epoch_before"] + 1, "the key epoch did not go up by one")
     _demand(keys["state_before"] != keys["state_after"], "the key state did not change")
+    asked = [*sorted(said["order"]), *sorted(said["request"])]
+    _demand(asked in ([], ["file_sha256", "id"], ["sha256"]), "it is not one order or one request that asked for it")
     _demand(said["counts"] and said["not_covered"], "it counts no layer, or does not say what it does not cover")
 
 
@@ -416,27 +419,24 @@ def _agrees(entry: Any, state: dict[str, Any], said: dict[str, Any]) -> None:
 
 def plain(said: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The statement in plain words, as pairs of a heading and a sentence."""
-    scope, keys, scan, processes = said["scope"], said["keys"], said["scan"], said["processes"]
+    scope, keys, scan, processes = (said[name] for name in ("scope", "keys", "scan", "processes"))
     yield "issued", f"{said['issued_at']} by {said['software']}, vault {said['vault']}, erasure {said['erasure']}"
     yield "erased", f"{_listed({kind: scope[kind] for kind in KINDS})}: {scope['items']} keys destroyed"
     yield "ground", f"{said['ground']} ({said['reason']})"
+    yield "asked for by", _listed(said["order"] or said["request"]) or "nobody outside"
     yield "steps", _listed({state["state"]: state["at"] for state in said["states"]})
     yield "approved by", ", ".join(said["approved_by"]) or "nobody else was asked"
     yield "method", f"{keys['method']}; {keys['provider']}; epoch {keys['epoch_before']} to {keys['epoch_after']}"
     yield "medium", f"class {keys['medium']}: {MEDIUM[keys['medium']]} ({keys['medium_note']})"
     yield "removed", _listed(said["counts"])
-    yield (
-        "key copies",
-        f"{keys['replicas']} beside the vault's own; all took the new keys before the old were destroyed",
-    )
+    yield "key copies", f"{keys['replicas']} beside the vault's own; took the new keys before the old were destroyed"
     looked = _listed({name: scan[name] for name in ("files", "bytes", "patterns")})
-    found = f"nothing left; {scan['control_hits']} planted to be found were found"
-    yield "byte scan", f"{', '.join(scan['places'])}: {looked}: {found}"
+    yield "byte scan", f"{', '.join(scan['places'])}: {looked}: nothing left; {scan['control_hits']} planted were found"
     yield "search", f"with {said['search']['probes']} of the erased templates: nothing found"
     yield "at the source", _listed(said["source"])
     yield "kept out", f"if it comes back, known by tokens of: {_listed(said['suppressed']) or 'nothing'}"
     silent = ", ".join(processes["unanswered"]) or "none"
-    yield "processes", f"{processes['acknowledged']} took the new keys; did not answer: {silent}"
+    yield "processes", f"{processes['acknowledged']} took the new keys; no answer: {silent}"
     yield from (("NOT covered", text) for text in said["not_covered"])
 
 

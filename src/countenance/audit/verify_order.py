@@ -32,7 +32,8 @@ put the two Python files into it: if you do not trust them, take them from the p
 order.yaml       the order, byte for byte as the operator took it in: compare it with yours
 completion.json  who signed that it was carried out, when, and what was hidden, erased and left over
 certificates/    the proof of each erasure, which names the order's file by its SHA-256; verify.py checks each by itself
-proofs.json      the order's lines in the operator's log: drafted, approved, stopped, erased, completed
+proofs.json      the order's lines in the operator's log: drafted, approved, stopped, erased, completed; or "restored",
+                 where the vault came back from a backup that did not know the order
 checkpoint.txt   the signed state of that log; key.txt: the public key
 
 What it proves: the holder of the key committed to each of these steps at these times, and none was altered since. What it
@@ -60,11 +61,12 @@ def check(folder: Path, given: str | None = None) -> Iterator[str]:
         _demand(held, f"line {proof['index']} is not in the log at that place")
         line = verify.parse(leaf)
         kinds[line["kind"]] = line
-    steps = ("drafted", "approved", "completed")
+    begun = ("restored",) if "order:restored" in kinds else ("drafted", "approved")
+    steps = (*begun, "completed")
     _demand(all(f"order:{step}" in kinds for step in steps), "a line is missing: drafted, approved or completed")
     yield "the order's file is the one that the log names"
     file = hashlib.sha256((folder / "order.yaml").read_bytes()).hexdigest()
-    for step in ("drafted", "completed"):
+    for step in (begun[0], "completed"):
         _demand(kinds[f"order:{step}"]["public"]["file"] == file, f"it is another file than the one that was {step}")
     yield "the completion is the one that the log names, and is of this order"
     raw = (folder / "completion.json").read_bytes()
@@ -84,7 +86,7 @@ def check(folder: Path, given: str | None = None) -> Iterator[str]:
         report = verify.examine(verify.unpack(bundle), given or key.public.hex())
         _demand(report.statement is not None, "{}: {}".format(*report.checks[-1]))
         assert report.statement is not None
-        _demand(report.statement["ground"].endswith(f"order file SHA-256 {file}"), "it names another order")
+        _demand(report.statement["order"] == {"id": said["order"], "file_sha256": file}, "it names another order")
 
 
 def _demand(holds: object, why: str) -> None:

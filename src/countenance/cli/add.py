@@ -10,7 +10,7 @@ import typer
 from countenance import errors
 from countenance.cli import output
 from countenance.cli.options import DryRun, Json, MaybeCollection, VaultPath, opened
-from countenance.ingest import Added
+from countenance.scan import Added
 from countenance.sources import SKIPPED
 
 
@@ -39,7 +39,7 @@ def command(
         added = held.add(source, collection=collection, report=report)
         name = held.collection(held.source(added.source_id).collection_id).name
     output.emit(added, as_json=as_json, show=lambda: _show(added, name))
-    unusable = sum(count for slug, count in added.refused.items() if slug != "erased-before")
+    unusable = sum(count for slug, count in added.refused.items() if slug not in {"erased-before", "expired-before"})
     if unusable and not as_json:
         output.say(f"See each with: countenance source refused {added.source_id}")
     if unusable:

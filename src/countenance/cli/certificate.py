@@ -28,7 +28,7 @@ app = typer.Typer(name="certificate", help="Proofs of erasure.", no_args_is_help
 def list_(vault: VaultPath = None, *, as_json: Json = False) -> None:
     """List the erasures and how far each is."""
     with opened(vault) as held:
-        found = held.erasures()
+        found = held.erasures.list()
     rows = [(e.id, e.state, e.reason, e.photos, e.faces) for e in found]
     output.emit(
         found,
@@ -47,7 +47,7 @@ def save(
 ) -> None:
     """Write the proof bundle of an erasure. It holds nothing personal and is meant to be given away."""
     with opened(vault) as held:
-        bundle = held.certificate(erasure)
+        bundle = held.erasures.certificate(erasure)
     write_new(file, bundle)
 
     def show() -> None:
@@ -94,7 +94,7 @@ def view(
         raise errors.UsageError("A key is given with a bundle; for an erasure of the vault, the vault's own is used.")
     else:
         with opened(vault) as held:
-            holds, page = True, held.certificate_view(what)
+            holds, page = True, held.erasures.view(what)
     write_new(file, page.encode())
     output.emit({"file": file, "holds": holds}, as_json=as_json, show=lambda: output.line(str(file)))
     if not holds:
@@ -102,12 +102,14 @@ def view(
         raise typer.Exit(errors.ProofFailed.exit_code)
 
 
-def write_new(file: Path, data: bytes) -> None:
-    """Write a new file that is there whole or not at all."""
+def write_new(file: Path, data: bytes, *, private: bool = False) -> None:
+    """Write a new file that is there whole or not at all; a private one only its owner can read."""
     if file.exists():
         raise errors.UsageError(f"{file} is there already. Nothing was written.")
     part = file.with_name(f".{file.name}.part")
     try:
+        part.unlink(missing_ok=True)
+        part.touch(0o600 if private else 0o666)
         part.write_bytes(data)
         part.replace(file)
     except OSError:

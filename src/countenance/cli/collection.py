@@ -9,8 +9,9 @@ import typer
 
 from countenance.cli import output
 from countenance.cli.options import DryRun, Json, VaultPath, opened
-from countenance.gate.admit import missing
+from countenance.gate.admit import lacks, missing
 from countenance.records import ART6, ART9, Collection
+from countenance.vault import Vault
 
 app = typer.Typer(name="collection", help="What photos are held for, and by what right.", no_args_is_help=True)
 
@@ -44,6 +45,35 @@ TwoPeople = Annotated[
     ),
 ]
 
+TakesIn = Annotated[
+    str | None,
+    typer.Option(help="Whose people it may take in: places as in ISO 3166, such as GB,IE,US-CA.", show_default=False),
+]
+Established = Annotated[
+    str | None, typer.Option(help="The place where the controller is established, such as GB.", show_default=False)
+]
+Representative = Annotated[
+    str | None,
+    typer.Option(help="Who stands in for a controller from elsewhere, and how to reach them.", show_default=False),
+]
+Policy = Annotated[
+    str | None, typer.Option(help="Where the written, public retention policy stands.", show_default=False)
+]
+Release = Annotated[
+    str | None, typer.Option(help="How each person's signed release is obtained and kept.", show_default=False)
+]
+DeclaredOn = Annotated[
+    str | None,
+    typer.Option(help="The day it was declared to the authority that asks for it (YYYY-MM-DD).", show_default=False),
+]
+PurposeEnds = Annotated[
+    str | None, typer.Option(help="The day from which on its purpose is over (YYYY-MM-DD).", show_default=False)
+]
+Youngest = Annotated[
+    int | None, typer.Option(help="Age in years of the youngest that it takes in.", show_default=False)
+]
+Guardians = Annotated[str | None, typer.Option(help="How those who speak for children consent.", show_default=False)]
+
 
 @app.command()
 def create(  # noqa: PLR0917
@@ -58,6 +88,15 @@ def create(  # noqa: PLR0917
     mode: Mode = None,
     justification: Why = None,
     two_person: TwoPeople = None,
+    takes_in: TakesIn = None,
+    established: Established = None,
+    representative: Representative = None,
+    policy: Policy = None,
+    release: Release = None,
+    declared_on: DeclaredOn = None,
+    purpose_ends: PurposeEnds = None,
+    youngest: Youngest = None,
+    guardians: Guardians = None,
     vault: VaultPath = None,
     *,
     dry_run: DryRun = False,
@@ -66,7 +105,7 @@ def create(  # noqa: PLR0917
     """Make a collection. What it does not state yet keeps every face out."""
     fields = _fields(locals())
     with opened(vault, dry_run=dry_run) as held:
-        _show(held.create_collection(name, **fields), as_json=as_json, dry_run=dry_run)
+        _show(held, held.create_collection(name, **fields), as_json=as_json, dry_run=dry_run)
 
 
 @app.command("set")
@@ -83,6 +122,15 @@ def change(  # noqa: PLR0917
     mode: Mode = None,
     justification: Why = None,
     two_person: TwoPeople = None,
+    takes_in: TakesIn = None,
+    established: Established = None,
+    representative: Representative = None,
+    policy: Policy = None,
+    release: Release = None,
+    declared_on: DeclaredOn = None,
+    purpose_ends: PurposeEnds = None,
+    youngest: Youngest = None,
+    guardians: Guardians = None,
     vault: VaultPath = None,
     *,
     dry_run: DryRun = False,
@@ -91,14 +139,15 @@ def change(  # noqa: PLR0917
     """Change what a collection states."""
     fields = _fields(locals()) | ({"name": name} if name else {})
     with opened(vault, dry_run=dry_run) as held:
-        _show(held.set_collection(collection, **fields), as_json=as_json, dry_run=dry_run)
+        _show(held, held.set_collection(collection, **fields), as_json=as_json, dry_run=dry_run)
 
 
 @app.command("list")
 def list_(vault: VaultPath = None, *, as_json: Json = False) -> None:
     """List the collections."""
     with opened(vault) as held:
-        found = [(c, held.counts(c.id)) for c in held.collections()]
+        today = held.clock().date()
+        found = [(c, held.counts(c.id), missing(c, today)) for c in held.collections()]
     rows = [
         (
             c.id,
@@ -106,12 +155,12 @@ def list_(vault: VaultPath = None, *, as_json: Json = False) -> None:
             c.mode,
             counts.get("held", 0),
             counts["faces"],
-            "no: " + "; ".join(missing(c)) if missing(c) else "yes",
+            "no: it needs " + "; ".join(gaps) if gaps else "yes",
         )
-        for c, counts in found
+        for c, counts, gaps in found
     ]
     output.emit(
-        [output.plain(c) | {"counts": counts, "missing": missing(c)} for c, counts in found],
+        [output.plain(c) | {"counts": counts, "missing": gaps} for c, counts, gaps in found],
         as_json=as_json,
         show=lambda: output.table(
             ("id", "name", "mode", "photos", "faces", "may hold faces"),
@@ -127,22 +176,24 @@ def show(
 ) -> None:
     """Show what a collection states."""
     with opened(vault) as held:
-        _show(held.collection(collection), as_json=as_json, dry_run=False)
+        _show(held, held.collection(collection), as_json=as_json, dry_run=False)
 
 
 def _fields(given: dict[str, Any]) -> dict[str, Any]:
     return {name: given[name] for name in Collection.__slots__ if name in given and name not in {"id", "name"}}
 
 
-def _show(found: Collection, *, as_json: bool, dry_run: bool) -> None:
-    gaps = missing(found)
+def _show(held: Vault, found: Collection, *, as_json: bool, dry_run: bool) -> None:
+    lacking = lacks(found, held.clock().date())
+    gaps = missing(found, held.clock().date())
 
     def show() -> None:
-        output.facts({name: value for name, value in output.plain(found).items() if value is not None})
+        stated = output.plain(found) | {"takes_in": ", ".join(found.takes_in) or None}
+        output.facts({name: value for name, value in stated.items() if value is not None})
         if dry_run:
             output.say("Dry run: nothing was changed.")
-        elif gaps:
-            output.say(f"No face is kept until it also states: {'; '.join(gaps)}.")
+        elif lacking:
+            output.say(str(lacking))
         else:
             output.say(
                 f"Next: countenance source add FOLDER --collection {shlex.quote(found.name)} --controller … --evidence …"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -24,6 +25,9 @@ Source = Annotated[
     str | None, typer.Option(help="Id of a source: the source and every photo of it.", show_default=False)
 ]
 Search = Annotated[str | None, typer.Option(help="Id of a search: every face that it found.", show_default=False)]
+Request = Annotated[
+    str | None, typer.Option(help="Id of a person's request: what was confirmed, by its kind.", show_default=False)
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
@@ -33,11 +37,18 @@ def command(  # noqa: PLR0917
     subject: Subject = None,
     source: Source = None,
     search: Search = None,
+    request: Request = None,
     only: Annotated[
         list[str] | None, typer.Option(help="With --search: only these faces of it.", show_default=False)
     ] = None,
     collection: MaybeCollection = None,
-    ground: Annotated[str, typer.Option(help=f"Why: {', '.join(GROUNDS)}. It stands in the certificate.")] = "operator",
+    ground: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Why: {', '.join(GROUNDS)}; else operator, or what the request is. Stands in the certificate.",
+            show_default=False,
+        ),
+    ] = None,
     approved_by: Annotated[
         list[str] | None, typer.Option(help="Who approved it; stands in the certificate.", show_default=False)
     ] = None,
@@ -48,13 +59,18 @@ def command(  # noqa: PLR0917
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Erase by photo, face, subject, source or search result. Shows the full list first."""
+    """Erase by photo, face, subject, source, search result or a person's request. Shows the full list first."""
     with opened(vault, dry_run=dry_run) as held:
         if resume:
-            done = [e for e in held.erasures() if e.state not in FINISHED] if dry_run else held.resume()
+            done = [e for e in held.erasures.list() if e.state not in FINISHED] if dry_run else held.resume()
             rows = [(erasure.id, erasure.state) for erasure in done]
             empty = "No erasure was left unfinished."
             output.emit(done, as_json=as_json, show=lambda: output.table(("erasure", "state"), rows, empty=empty))
+            return
+        if request:
+            if any((photo, face, subject, source, search, only, collection, ground)):
+                raise errors.UsageError("A request says itself what is erased, and why. Nothing was changed.")
+            _of_request(held, request, approved_by or (), yes=yes, dry_run=dry_run, as_json=as_json)
             return
         scope = held.scope(
             photo=photo,
@@ -69,8 +85,41 @@ def command(  # noqa: PLR0917
             show_preview(held, scope, as_json=as_json)
             return
         confirm(held, scope, yes=yes, as_json=as_json)
-        erasure = held.erase(scope, ground=ground, approved_by=approved_by or ())
+        erasure = held.erase(scope, ground=ground or "operator", approved_by=approved_by or ())
     output.emit(erasure, as_json=as_json, show=lambda: show_erasure(erasure))
+
+
+def _of_request(
+    vault: Vault, request: str, approved_by: Iterable[str], *, yes: bool, dry_run: bool, as_json: bool
+) -> None:
+    scopes = vault.requests.scope(request)
+    if dry_run:
+        show_scopes(vault, scopes, as_json=as_json)
+        return
+    for scope in scopes:
+        confirm(vault, scope, yes=yes, as_json=as_json)
+    done = vault.requests.erase(request, approved_by=approved_by)
+
+    def show() -> None:
+        for erasure in done:
+            show_erasure(erasure)
+        output.say(f"Next: countenance request answer {request} --outcome granted")
+
+    output.emit(done, as_json=as_json, show=show)
+
+
+def show_scopes(vault: Vault, scopes: Iterable[Scope], *, as_json: bool, after: str = "") -> None:
+    """Show everything that scopes reach, a scope for each collection; `after` is the next useful command."""
+    reached = [(scope, vault.preview(scope)) for scope in scopes]
+
+    def show() -> None:
+        for scope, reach in reached:
+            _list(reach)
+            output.say(_count(scope))
+        output.say(f"Nothing was changed. Next: {after}" if after else "Dry run: nothing was changed.")
+
+    listed = [{"scope": scope, "reach": reach} for scope, reach in reached]
+    output.emit({"scopes": listed, "changed": False}, as_json=as_json, show=show)
 
 
 def show_preview(vault: Vault, scope: Scope, *, as_json: bool) -> None:

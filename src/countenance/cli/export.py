@@ -16,7 +16,7 @@ app = typer.Typer(name="export", help="Contact sheets that were written, until t
 def list_(vault: VaultPath = None, *, as_json: Json = False) -> None:
     """List contact sheets that are not known to be gone."""
     with opened(vault) as held:
-        found = held.exports()
+        found = held.exports.list()
     rows = [(e.id, e.path, e.faces, e.at.isoformat(), e.search_id) for e in found]
     output.emit(
         found,
@@ -37,8 +37,8 @@ def delete(
 ) -> None:
     """Delete a contact sheet, unless it was changed since it was written."""
     with opened(vault, dry_run=dry_run) as held:
-        path = next((found.path for found in held.exports() if found.id == export), None)
-        held.delete_export(export)
+        path = next((found.path for found in held.exports.list() if found.id == export), None)
+        held.exports.delete(export)
 
     def show() -> None:
         output.line(f"{'would delete' if dry_run else 'deleted'} {path}")

@@ -20,7 +20,7 @@ app = typer.Typer(name="keys", help="The keys: how they stand, a new epoch, live
 def status(vault: VaultPath = None, *, as_json: Json = False) -> None:
     """Show the key epoch, where the keys are, and whether replicas and ledger are in step."""
     with opened(vault) as held:
-        found = held.keys_status()
+        found = held.custody.status()
     output.emit(found, as_json=as_json, show=lambda: _show(found))
 
 
@@ -28,7 +28,7 @@ def status(vault: VaultPath = None, *, as_json: Json = False) -> None:
 def rotate(vault: VaultPath = None, *, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Begin a new key epoch, and destroy the old key and those of records that were replaced since."""
     with opened(vault, dry_run=dry_run) as held:
-        epoch = held.keys.epoch + 1 if dry_run else held.rotate_keys()
+        epoch = held.keys.epoch + 1 if dry_run else held.custody.rotate()
 
     def show() -> None:
         output.line(f"{'Would begin' if dry_run else 'Began'} key epoch {epoch}.")
@@ -49,11 +49,11 @@ def replicate(
     """Keep a live replica of the keys in a folder: every erasure from now on destroys the old key there too."""
     with opened(vault, dry_run=dry_run) as held:
         if remove:
-            _remove(folder, dry_run or held.remove_replica(folder), dry_run=dry_run, as_json=as_json)
+            _remove(folder, dry_run or held.custody.remove_replica(folder), dry_run=dry_run, as_json=as_json)
             return
         if dry_run and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise errors.VaultExists(path=folder)
-        found = held.keys_status() if dry_run else held.replicate_keys(folder)
+        found = held.custody.status() if dry_run else held.custody.replicate(folder)
 
     def show() -> None:
         if dry_run:

@@ -28,7 +28,7 @@ def show(
 ) -> None:
     """Show the newest lines. Details of what was erased are gone; the lines stay."""
     with opened(vault) as held:
-        found = held.log(kind=kind, newest=newest)
+        found = held.log.lines(kind=kind, newest=newest)
     rows = [
         (
             line.number,
@@ -62,7 +62,7 @@ def verify(
     """Check every line against the signed checkpoint, and against one that was kept."""
     kept = since.read_bytes().decode(errors="replace") if since else ""
     with opened(vault) as held:
-        found = held.verify_log(kept)
+        found = held.log.verify(kept)
 
     def show() -> None:
         output.facts(
@@ -89,7 +89,7 @@ def checkpoint(
 ) -> None:
     """Print the signed checkpoint. Whoever keeps one can show later that the log was rolled back."""
     with opened(vault) as held:
-        text = held.checkpoint(cosigned=cosigned)
+        text = held.log.checkpoint(cosigned=cosigned)
     output.emit({"checkpoint": text}, as_json=as_json, show=lambda: output.lines(text.splitlines()))
 
 
@@ -97,7 +97,7 @@ def checkpoint(
 def key(vault: VaultPath = None, *, as_json: Json = False) -> None:
     """Print the log's public key. A witness and whoever checks proofs need it."""
     with opened(vault) as held:
-        text = held.log_key()
+        text = held.log.key()
     output.emit({"key": text}, as_json=as_json, show=lambda: output.line(text))
 
 
@@ -111,7 +111,7 @@ def prove(
 ) -> None:
     """Write a proof for outsiders that a line is in the log, with the checkpoint it leads to."""
     with opened(vault) as held:
-        text = held.prove(line)
+        text = held.log.prove(line)
     if file is None:
         output.emit({"line": line, "proof": text}, as_json=as_json, show=lambda: output.lines(text.splitlines()))
         return
@@ -133,7 +133,7 @@ def publish(
 ) -> None:
     """Write the log as static files (C2SP tlog-tiles) that any web server can serve. Nothing personal is in them."""
     with opened(vault, dry_run=dry_run) as held:
-        done = held.publish_log(folder)
+        done = held.log.publish(folder)
 
     def show() -> None:
         output.facts({"folder": done.folder, "lines": done.size, "files written": len(done.written)})
@@ -155,7 +155,7 @@ def cosign(
 ) -> None:
     """Have a witness elsewhere sign today's checkpoint. Connects to the address that you name, and to no other."""
     with opened(vault, dry_run=dry_run) as held:
-        done = held.cosign(url, witness=text_of(witness))
+        done = held.log.cosign(url, witness=text_of(witness))
 
     def show() -> None:
         output.facts({"witness": done.witness, "lines": done.size, "at": done.at or None, "log entry": done.entry})

@@ -22,19 +22,23 @@ from countenance.cli import (
     collection,
     compare,
     doctor,
+    document,
     erase,
     export,
+    face,
     init,
     keys,
     log,
     models,
     order,
     output,
+    request,
     restore,
     search,
     serve,
     source,
     subject,
+    sweep,
     why,
     wish,
     witness,
@@ -50,9 +54,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for noun in (collection, source, subject, wish, order, certificate, export, log, keys):
+for noun in (collection, source, subject, face, wish, order, request, document, certificate, export, log, keys):
     app.add_typer(noun.app)
-for verb in (init, add, search, compare, erase, worklist, backup, restore, why, check, models, doctor, serve, witness):
+for verb in (
+    init,
+    add,
+    search,
+    compare,
+    erase,
+    sweep,
+    worklist,
+    backup,
+    restore,
+    why,
+    check,
+    models,
+    doctor,
+    serve,
+    witness,
+):
     app.command(name=verb.__name__.rpartition(".")[2])(verb.command)
 
 

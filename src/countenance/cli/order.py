@@ -139,7 +139,7 @@ def carry_out(
                 "anyone. Nothing has been changed. To carry it out, say --yes."
             )
         done = held.orders.carry_out(order, signed_by=signed_by)
-        left = [work for work in held.worklist() if work.source_id]
+        left = [work for work in held.erasures.worklist() if work.source_id]
 
     def show() -> None:
         _show(done)

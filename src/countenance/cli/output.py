@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from countenance import ingest
+from countenance import scan
 
 EVERY_SECONDS = 5.0  # between progress lines where there is no terminal
 
@@ -109,7 +109,7 @@ def printable(text: str) -> str:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[ingest.Progress], None]]:
+def progress() -> Iterator[Callable[[scan.Progress], None]]:
     """Show the progress of a scan on stderr: a bar on a terminal, a line every few seconds elsewhere."""
     if sys.stderr.isatty():
         columns = (
@@ -125,7 +125,7 @@ def progress() -> Iterator[Callable[[ingest.Progress], None]]:
         return
     last = time.monotonic()
 
-    def report(now: ingest.Progress) -> None:
+    def report(now: scan.Progress) -> None:
         nonlocal last
         if time.monotonic() - last < EVERY_SECONDS:
             return

@@ -56,6 +56,7 @@ def command(
                 "key epoch": done.epoch,
                 "erased again": f"{output.count(again.erasures, 'erasure')}: {output.count(again.photos, 'photo')}, "
                 f"{output.count(again.faces, 'face')}; {output.count(again.tokens, 'token')} keep them out",
+                "orders": f"{output.count(done.orders, 'order')} back where they stood",
                 "log": f"{done.lines} lines, at least {done.lines_missing} written later are lost",
             }
         )

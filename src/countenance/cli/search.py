@@ -45,7 +45,7 @@ def command(  # noqa: PLR0917
             picture, collection=collection, purpose=purpose, case=case, face=chosen, subject=subject, fpir=fpir, top=top
         )
         if sheet:
-            held.export(result, sheet)
+            held.exports.write(result, sheet)
     output.emit(output.plain(result) | {"found": result.found}, as_json=as_json, show=lambda: _show(result))
     if sheet:
         output.say(f"Wrote {sheet}. It shows faces: delete it when the case is closed (countenance export list).")

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from countenance import errors
 from countenance.cli import output
+from countenance.cli.document import Out, Stated, deliver, statements
 from countenance.cli.erase import Yes, confirm, show_erasure, show_preview
 from countenance.cli.options import CollectionName, DryRun, Json, MaybeCollection, VaultPath, opened
 from countenance.records import Consent
@@ -21,12 +23,20 @@ def enrol(  # noqa: PLR0917
     name: str,
     photos: Annotated[list[Path], typer.Argument(help="Two or three photos, each showing that person alone.")],
     collection: CollectionName,
-    consent_by: Annotated[str, typer.Option(help="Who consented: the person, or who may speak for them.")],
-    consent_text: Annotated[str, typer.Option(help="The text they agreed to.")],
-    consent_until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day the consent ends.")],
+    consent_by: Annotated[
+        str | None, typer.Option(help="Who consented: the person, or who may speak for them.", show_default=False)
+    ] = None,
+    consent_text: Annotated[str | None, typer.Option(help="The text they agreed to.", show_default=False)] = None,
+    consent_until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day the consent ends.", show_default=False)
+    ] = None,
     consent_given: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="The day it was given; now if left out.", show_default=False),
+    ] = None,
+    consent_receipt: Annotated[
+        Path | None,
+        typer.Option(help="Instead of all that: a consent receipt (ISO/IEC TS 27560, JSON-LD).", show_default=False),
     ] = None,
     vault: VaultPath = None,
     *,
@@ -35,8 +45,16 @@ def enrol(  # noqa: PLR0917
 ) -> None:
     """Enrol a person from photos, under their recorded consent."""
     with opened(vault, dry_run=dry_run) as held:
-        given = consent_given.replace(tzinfo=UTC) if consent_given else held.clock()
-        consent = Consent(by=consent_by, given_at=given, text=consent_text, until=consent_until.replace(tzinfo=UTC))
+        if consent_receipt and not (consent_by or consent_text or consent_until or consent_given):
+            consent = held.documents.consent(consent_receipt.read_bytes(), collection=collection)
+        elif consent_by and consent_text and consent_until and not consent_receipt:
+            given = consent_given.replace(tzinfo=UTC) if consent_given else held.clock()
+            consent = Consent(by=consent_by, given_at=given, text=consent_text, until=consent_until.replace(tzinfo=UTC))
+        else:
+            raise errors.UsageError(
+                "Give the consent by --consent-by, --consent-text and --consent-until, or by --consent-receipt alone. "
+                "Nobody was enrolled."
+            )
         subject = held.enrol(name, photos, collection=collection, consent=consent)
 
     def show() -> None:
@@ -74,6 +92,25 @@ def list_(collection: MaybeCollection = None, vault: VaultPath = None, *, as_jso
             empty="Nobody is enrolled. See `countenance subject enrol --help`.",
         ),
     )
+
+
+@app.command()
+def receipt(
+    subject: Annotated[str, typer.Argument(help="Name or id.")],
+    collection: MaybeCollection = None,
+    out: Out = None,
+    stated: Stated = None,
+    vault: VaultPath = None,
+    *,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Give a receipt of a subject's consent, for that person. Its number leads a later request to them."""
+    with opened(vault, dry_run=dry_run) as held:
+        given = held.documents.receipt(subject, collection=collection, stated=statements(stated))
+    if dry_run:
+        output.say("Dry run: nothing was changed, and this number leads to nobody.")
+    deliver(given, "receipt", None if dry_run else out, as_json=as_json, private=True)
 
 
 @app.command()

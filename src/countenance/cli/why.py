@@ -11,7 +11,12 @@ from countenance.cli.options import Json, VaultPath, opened
 
 
 def command(
-    record: Annotated[str, typer.Argument(help="Id of a collection, source, photo, face, subject, search or erasure.")],
+    record: Annotated[
+        str,
+        typer.Argument(
+            help="Id of a collection, photo, face, subject, request, receipt, restriction, order, erasure and so on."
+        ),
+    ],
     vault: VaultPath = None,
     *,
     as_json: Json = False,

@@ -41,7 +41,7 @@ def record(  # noqa: PLR0917
     with opened(vault, dry_run=dry_run) as held:
         given = signed.replace(tzinfo=UTC) if signed else held.clock()
         terms = Consent(by=signed_by, given_at=given, text=text, until=until.replace(tzinfo=UTC))
-        wish = held.keep_out(photos, wish=terms)
+        wish = held.wishes.record(photos, consent=terms)
 
     def show() -> None:
         output.facts({"wish": wish.id, "photos": wish.photos, "until": wish.consent.until.date()})
@@ -57,7 +57,7 @@ def record(  # noqa: PLR0917
 def list_(vault: VaultPath = None, *, as_json: Json = False) -> None:
     """List the wishes that are held. One that has ended keeps nobody out, and goes when the keys rotate next."""
     with opened(vault) as held:
-        found, now = held.wishes(), held.clock()
+        found, now = held.wishes.list(), held.clock()
     rows = [
         (w.id, w.consent.by, w.photos, w.consent.until.date(), "in force" if now < w.consent.until else "ended")
         for w in found
@@ -77,9 +77,9 @@ def list_(vault: VaultPath = None, *, as_json: Json = False) -> None:
 def withdraw(wish: str, vault: VaultPath = None, *, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Erase a wish with its template at once, and destroy its key."""
     with opened(vault, dry_run=dry_run) as held:
-        if wish not in {found.id for found in held.wishes()}:
+        if wish not in {found.id for found in held.wishes.list()}:
             raise errors.NotFound(noun="wish", name=wish)
-        epoch = None if dry_run else held.withdraw_wish(wish)
+        epoch = None if dry_run else held.wishes.withdraw(wish)
 
     def show() -> None:
         output.line(f"{'Would erase' if dry_run else 'Erased'} the wish {wish} and its template.")

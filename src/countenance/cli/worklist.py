@@ -23,8 +23,8 @@ def command(
     """List files to delete or redact by hand at sources that are not written to, or mark one as done."""
     with opened(vault, dry_run=dry_run) as held:
         if done:
-            held.finish_work(done)
-        left = [line for line in held.worklist() if line.id != done]  # in a dry run it is still there
+            held.erasures.finish_work(done)
+        left = [line for line in held.erasures.worklist() if line.id != done]  # in a dry run it is still there
     rows = [
         (w.id, w.action, os.path.join(w.location, w.address), w.why, w.erasure_id)  # noqa: PTH118 - may be absolute
         for w in left

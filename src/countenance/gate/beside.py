@@ -1,9 +1,9 @@
-"""What stands beside a picture and reserves it: tdmrep.json and robots.txt at a source's root, headers of an HTTP response.
+"""What stands beside a picture and reserves it: tdmrep.json and robots.txt at a source's root, XMP sidecars, HTTP headers.
 
 ::
 
-    signs = read(tdmrep=content_or_none, robots=content_or_none)    # once a source
-    signs.at("2014/rally.jpg")                                       # the reservations of one photo
+    signs = gather(notes)            # once a source: (path, content) of each file that `speaks`
+    signs.at("2014/rally.jpg")       # the reservations of one photo
 
 Nothing is fetched: the files are those that lie in the source. Every byte is taken for hostile and nothing is raised.
 """
@@ -12,17 +12,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
-from countenance.gate.reservations import Reservation, Reserves
+from countenance.gate.reservations import in_xmp
+from countenance.records import Reservation, Reserves
 
 TDMREP, ROBOTS = ".well-known/tdmrep.json", "robots.txt"
 """Where the files lie under a source's root."""
+
+SIDECAR = ".xmp"
+"""What the name of a file ends in that holds a picture's XMP: rally.jpg.xmp or rally.xmp."""
 
 LARGEST = 500 * 1024
 """Bytes of a file that are read: what RFC 9309 asks for at least of robots.txt."""
@@ -40,13 +44,17 @@ _NOAI = ("noai", "noimageai")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signs:
-    """The rules of a source's two files, in their order."""
+    """The rules of a source's two files, in their order, and what sidecars say."""
 
     tdmrep: tuple[tuple[str, bool], ...] = ()  # pattern, whether it is reserved
     robots: tuple[tuple[str, frozenset[str]], ...] = ()  # pattern, categories that are disallowed
+    sidecars: Mapping[str, tuple[Reservation, ...]] = field(default_factory=dict)  # by path, in lower case
 
     def at(self, path: str) -> tuple[Reservation, ...]:
         """Return the reservations of the photo at a path inside the source (as in `records.Address`)."""
+        if not (self.tdmrep or self.robots or self.sidecars):
+            return ()
+        path = path.removeprefix("./")  # as some tars have it
         full = "/" + path
         reserved = next((reserved for pattern, reserved in self.tdmrep if matches(pattern, full)), False)
         found = [_tdm(f"{TDMREP} of the source")] if reserved else []
@@ -57,7 +65,26 @@ class Signs:
         ]
         longest = max((length for length, _ in usage), default=0)
         disallowed = frozenset[str]().union(*(no for length, no in usage if length == longest))
-        return (*found, *_aipref(disallowed, f"{ROBOTS} of the source"))
+        names = dict.fromkeys(f"{name}{SIDECAR}".casefold() for name in (path, path.rpartition(".")[0]))
+        beside = [each for name in names for each in self.sidecars.get(name, ())]
+        return (*found, *_aipref(disallowed, f"{ROBOTS} of the source"), *dict.fromkeys(beside))
+
+
+def speaks(path: str) -> bool:
+    """Whether the file at a path inside a source can reserve a photo beside it."""
+    return path in {TDMREP, ROBOTS} or path.casefold().endswith(SIDECAR)
+
+
+def gather(notes: Iterable[tuple[str, bytes]]) -> Signs:
+    """Read all that stands beside a source's photos: paths that `speaks` names, and their contents."""
+    root: dict[str, bytes] = {}
+    sidecars = {}
+    for path, content in notes:
+        if path in {TDMREP, ROBOTS}:
+            root[path] = content
+        elif found := in_xmp(content, "XMP sidecar"):
+            sidecars[path.casefold()] = found
+    return replace(read(tdmrep=root.get(TDMREP), robots=root.get(ROBOTS)), sidecars=sidecars)
 
 
 def read(*, tdmrep: bytes | None = None, robots: bytes | None = None) -> Signs:

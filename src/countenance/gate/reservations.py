@@ -14,27 +14,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from countenance.gate import jumbf
-from countenance.records import Refusal
-
-Reserves = Literal["mining", "inference", "search", "ai", "training", "generation"]
+from countenance.records import Refusal, Reservation, Reserves
 
 REFUSING: frozenset[Reserves] = frozenset({"mining", "inference", "search", "ai"})
 """What keeps faces from being looked for: a template is mined from the picture by a trained model, and searched with.
 Who reserves training or generation alone has left that free, and nothing here is trained or generated."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reservation:
-    """One signal: what it reserves and where it stood. Its text is made of the standard's own words, never the file's."""
-
-    kind: Literal["plus", "c2pa", "tdmrep", "aipref", "noai"]
-    reserves: Reserves
-    origin: str  # where it stood, such as "XMP"
-    text: str  # at most 200 characters, nothing personal
 
 
 PLUS: dict[str, Reserves | None] = {

@@ -2,9 +2,9 @@
 
 ::
 
-    reached = applying(rules, reach(evidence, stated), on=now.date())
-    must(collection, stated, reached, on=now.date())    # a Refusal, or None
-    expires(now, collection.retention_days, reached)    # the shortest wins
+    bound = binding(collection, evidence, rules, on=now.date())
+    must(collection, bound, on=now.date())            # a Refusal, or None
+    expires(now, collection.retention_days, bound)    # the shortest wins
 
 `rulebook` reads the rules from `rules/*.toml`. A rule is what its law says, not advice: where a law has no number, the
 field is None and nothing is counted.
@@ -13,7 +13,7 @@ field is None and nothing is counted.
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
@@ -95,35 +95,45 @@ class Rule:
     unconfirmed: tuple[str, ...]  # what was not found, or not in the official text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stated:
-    """What a collection states because some law asks for it. A field that is None is not stated."""
-
-    takes_in: tuple[str, ...] = ()  # territories whose people it may take in; empty: not said, so any
-    established: str | None = None  # territory where the controller is established
-    representative: str | None = None  # who stands in for a controller from elsewhere, and how to reach them
-    policy: str | None = None  # where the public, written retention policy stands
-    release: str | None = None  # how each person's signed release is obtained and kept
-    declared_on: date | None = None  # when the database was declared to the authority
-    purpose_ends: date | None = None  # from this day on, UTC, the purpose is over
-    youngest: int | None = None  # years, of the people it takes in
-    guardians: str | None = None  # how those who speak for children consent
-
-
 STATED = {
-    "policy": "where its written, public retention policy stands",
-    "release": "how each person's signed release is obtained and kept",
+    "policy": "a written, public retention policy, and where it stands",
+    "release": "each person's signed release, and how it is obtained and kept",
 }
 
 
-def reach(evidence: Iterable[Evidence], stated: Stated) -> tuple[str, ...]:
-    """Return the territories whose law protects the people in a photo; empty means any.
+NOTICE = "a notice (how and when people were told, or which exemption holds)"
 
-    They are those that the evidence names, else those that the collection takes people in from; and where that is known,
-    the controller's own, whose law binds it wherever the photo was taken.
+REFUSALS = (
+    *("needs-consent", "needs-enrolment", "needs-notice", "needs-policy", "needs-release", "needs-representative"),
+    *("needs-declaration", "declared-too-late", "needs-guardians", "purpose-over"),
+)
+"""The slugs of what follows from a rule: another statement, or another place, may lift each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """What a rule asks for and a collection does not have."""
+
+    slug: str
+    rule: Rule
+    duty: Duty
+    needs: str  # noun phrase: what the collection needs
+    field: str | None  # of the collection, that states it; None if nothing stated helps
+    value: str = "…"  # what the field must say, if only that will do
+
+
+def binding(collection: Collection, evidence: Iterable[Evidence], rules: Iterable[Rule], on: date) -> tuple[Rule, ...]:
+    """Return the rules in force on a day that bind a collection for a photo with this evidence.
+
+    They are those of the places that the evidence names, else of each that the collection takes people in from, else all;
+    and those of the controller's own place, which bind it wherever the photo was taken.
     """
-    places = {each.territory for each in evidence} or set(stated.takes_in)
-    return tuple(sorted(places | {stated.established} if stated.established else places)) if places else ()
+    rules, named = tuple(rules), tuple({each.territory for each in evidence})
+    places: list[tuple[str, ...]] = [named] if named else [(each,) for each in collection.takes_in] or [()]
+    if collection.established:
+        places.append((collection.established,))
+    found = {rule.name for each in places for rule in applying(rules, each, on)}
+    return tuple(rule for rule in rules if rule.name in found)
 
 
 def applying(rules: Iterable[Rule], territories: Iterable[str], on: date) -> tuple[Rule, ...]:
@@ -144,73 +154,86 @@ def _overlap(place: str, code: str) -> bool:
     return contains(place, code) or contains(code, place)
 
 
-def must(collection: Collection, stated: Stated, rules: Iterable[Rule], on: date) -> Refusal | None:
+def must(collection: Collection, rules: Iterable[Rule], on: date) -> Refusal | None:
     """Return why a rule keeps the collection from holding faces, or None. `on` is the day of the decision, UTC."""
-    for rule in rules:
-        for check in CHECKS:
-            if gap := check(rule, collection, stated, on):
-                slug, duty, words = gap
-                sentence = f"{rule.law}, {duty.article}: the collection {collection.name} {words}. No face was kept."
-                return Refusal(slug=slug, sentence=sentence)
-    return None
-
-
-Gap = tuple[str, Duty, str]
-"""Slug, what asks for it, and the predicate of a sentence about the collection."""
-
-
-def _consent(rule: Rule, collection: Collection, _stated: Stated, _on: date) -> Gap | None:
-    if not rule.condition.art9 or collection.art9 in rule.condition.art9:
+    gap = next(gaps(collection, rules, on), None)
+    if gap is None:
         return None
-    wanted = " or ".join(rule.condition.art9)
-    return "needs-consent", rule.condition, f"needs the condition {wanted}, and has {collection.art9 or 'none'}"
+    sentence = (
+        f"{gap.rule.law}, {gap.duty.article}: the collection {collection.name} needs {gap.needs}. No face was kept."
+    )
+    return Refusal(slug=gap.slug, sentence=sentence)
 
 
-def _enrolled(rule: Rule, collection: Collection, _stated: Stated, _on: date) -> Gap | None:
-    if not rule.condition.enrolled_only or collection.mode == "enrolled":
-        return None
-    return "needs-enrolment", rule.condition, "keeps faces of people who never agreed (mode all); choose mode enrolled"
+def gaps(collection: Collection, rules: Iterable[Rule], on: date) -> Iterator[Gap]:
+    """Yield all that the rules ask for and the collection does not have."""
+    return (gap for rule in rules for check in CHECKS for gap in check(rule, collection, on))
 
 
-def _notice(rule: Rule, collection: Collection, _stated: Stated, _on: date) -> Gap | None:
-    return None if collection.notice else ("needs-notice", rule.notice, "does not state how and when people were told")
+def _consent(rule: Rule, collection: Collection, _on: date) -> Iterator[Gap]:
+    wanted = rule.condition.art9
+    if wanted and collection.art9 not in wanted:
+        needs, value = f"the condition {' or '.join(wanted)}", wanted[0]
+        yield Gap(slug="needs-consent", rule=rule, duty=rule.condition, needs=needs, field="art9", value=value)
 
 
-def _statements(rule: Rule, _collection: Collection, stated: Stated, _on: date) -> Gap | None:
-    missing = (each for each in rule.states if not getattr(stated, each.field))
-    return next(((f"needs-{each.field}", each, f"does not state {STATED[each.field]}") for each in missing), None)
+def _enrolled(rule: Rule, collection: Collection, _on: date) -> Iterator[Gap]:
+    if rule.condition.enrolled_only and collection.mode != "enrolled":
+        needs = "the mode enrolled, since mode all keeps faces of people who never agreed"
+        yield Gap(slug="needs-enrolment", rule=rule, duty=rule.condition, needs=needs, field="mode", value="enrolled")
 
 
-def _representative(rule: Rule, _collection: Collection, stated: Stated, _on: date) -> Gap | None:
-    if rule.representative is None or stated.representative:
-        return None
-    if stated.established and any(contains(place, stated.established) for place in rule.territories):
-        return None
-    words = f"states neither a representative nor a controller established in {', '.join(rule.territories)}"
-    return "needs-representative", rule.representative, words
+def _notice(rule: Rule, collection: Collection, _on: date) -> Iterator[Gap]:
+    if not collection.notice:
+        yield Gap(slug="needs-notice", rule=rule, duty=rule.notice, needs=NOTICE, field="notice")
 
 
-def _declared(rule: Rule, _collection: Collection, stated: Stated, on: date) -> Gap | None:
-    duty = rule.declaration
+def _statements(rule: Rule, collection: Collection, _on: date) -> Iterator[Gap]:
+    for each in rule.states:
+        if not getattr(collection, each.field):
+            yield Gap(slug=f"needs-{each.field}", rule=rule, duty=each, needs=STATED[each.field], field=each.field)
+
+
+def _representative(rule: Rule, collection: Collection, _on: date) -> Iterator[Gap]:
+    if rule.representative is None or collection.representative:
+        return
+    home = collection.established
+    if home is None or not any(contains(place, home) for place in rule.territories):
+        needs = f"a representative in {', '.join(rule.territories)}, or a controller established there"
+        duty, field = rule.representative, "representative"
+        yield Gap(slug="needs-representative", rule=rule, duty=duty, needs=needs, field=field)
+
+
+def _declared(rule: Rule, collection: Collection, on: date) -> Iterator[Gap]:
+    duty, field = rule.declaration, "declared_on"
     if duty is None:
-        return None
-    if stated.declared_on is None:
-        return "needs-declaration", duty, f"does not state when it was declared to the {duty.authority}"
-    begins = stated.declared_on + timedelta(days=duty.days)
-    if on >= begins:
-        return None
-    return "declared-too-late", duty, f"may not begin before {begins}, {duty.days} days after it was declared"
+        return
+    if collection.declared_on is None:
+        needs = f"a declaration to the {duty.authority}, and its date"
+        yield Gap(slug="needs-declaration", rule=rule, duty=duty, needs=needs, field=field)
+        return
+    begins = collection.declared_on + timedelta(days=duty.days)
+    if on < begins:
+        needs = f"to wait until {begins}, {duty.days} days after it was declared"
+        yield Gap(slug="declared-too-late", rule=rule, duty=duty, needs=needs, field=None)
 
 
-def _children(rule: Rule, _collection: Collection, stated: Stated, _on: date) -> Gap | None:
-    if rule.age.under is None or stated.youngest is None or stated.youngest >= rule.age.under or stated.guardians:
-        return None
-    words = f"takes in people under {rule.age.under} and does not state how those who speak for them consent"
-    return "needs-guardians", rule.age, words
+def _children(rule: Rule, collection: Collection, _on: date) -> Iterator[Gap]:
+    under, youngest = rule.age.under, collection.youngest
+    if under is not None and youngest is not None and youngest < under and not collection.guardians:
+        needs = f"the consent of those who speak for people under {under}, and how it is given"
+        yield Gap(slug="needs-guardians", rule=rule, duty=rule.age, needs=needs, field="guardians")
 
 
-CHECKS: tuple[Callable[[Rule, Collection, Stated, date], Gap | None], ...] = (
-    *(_consent, _enrolled, _notice, _statements, _representative, _declared, _children),
+def _purpose(rule: Rule, collection: Collection, on: date) -> Iterator[Gap]:
+    over = collection.purpose_ends
+    if rule.retention.ends_with_purpose and over is not None and over <= on:
+        needs = f"a purpose that is not over (it was on {over})"
+        yield Gap(slug="purpose-over", rule=rule, duty=rule.retention, needs=needs, field="purpose_ends")
+
+
+CHECKS: tuple[Callable[[Rule, Collection, date], Iterator[Gap]], ...] = (
+    *(_consent, _enrolled, _notice, _statements, _representative, _declared, _children, _purpose),
 )
 
 
@@ -242,21 +265,22 @@ def expires(
 
 
 def decide(
-    collection: Collection, stated: Stated, evidence: Iterable[Evidence], rules: Iterable[Rule], now: datetime
+    collection: Collection, evidence: Iterable[Evidence], rules: Iterable[Rule], now: datetime
 ) -> datetime | Refusal:
     """Decide on one photo by the law of its place: until when its faces may be kept, or why they may not.
 
     The collection is one that `admit.missing` and `admit.invalid` have nothing to say of.
     """
-    reached = applying(rules, reach(evidence, stated), now.date())
-    if refusal := must(collection, stated, reached, now.date()):
+    bound = binding(collection, evidence, rules, now.date())
+    if refusal := must(collection, bound, now.date()):
         return refusal
     assert collection.retention_days
-    end = expires(now, collection.retention_days, reached, purpose_ends=stated.purpose_ends)
+    end = expires(now, collection.retention_days, bound, purpose_ends=collection.purpose_ends)
     if end > now:
         return end
     return Refusal(
-        slug="purpose-over", sentence=f"The purpose of the collection {collection.name} is over. No face was kept."
+        slug="purpose-over",
+        sentence=f"The purpose of the collection {collection.name} is long over. No face was kept.",
     )
 
 

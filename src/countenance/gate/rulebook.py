@@ -19,7 +19,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from countenance.errors import UsageError
 from countenance.gate.place import canonical
-from countenance.gate.rule import STATED, Age, Condition, Declaration, Duty, Retention, Rule, Stated, Statement
+from countenance.gate.rule import STATED, Age, Condition, Declaration, Duty, Retention, Rule, Statement
 from countenance.records import ART9, Collection
 
 EXAMPLES = 5
@@ -50,7 +50,6 @@ class Example:
     on: date
     territories: tuple[str, ...]  # what the photo's evidence names
     collection: Collection
-    stated: Stated
     applies: bool
     refused: str | None  # slug
     expires: date | None  # UTC; None where it is refused or not asked
@@ -129,14 +128,12 @@ def _duty(table: _Table, kind: type[D]) -> D:
 def _example(table: _Table) -> Example:
     collection = table.table("collection") if "collection" in table else _Table(table.file, "", {})
     own = collection.record(Collection, EXAMPLE)
-    stated = collection.record(Stated, Stated())
     collection.close()
     example = Example(
         says=table.take("says", str),
         on=table.take("on", date),
         territories=table.territories("photo"),
         collection=Collection(**own),
-        stated=Stated(**stated),
         applies=table.take("applies", bool),
         refused=table.maybe("refused", str),
         expires=table.maybe("expires", date),

@@ -19,7 +19,7 @@ from countenance.orders import erase, issue, scope
 from countenance.orders.issue import Standing
 from countenance.orders.survey import erasable, hidden, of_order, subjects_gone, survey
 from countenance.records import Erasure, Scope
-from countenance.store import erasures, faces, orders, photos, requests
+from countenance.store import erasures, faces, orders, requests
 from countenance.store.database import Database, Tx
 from countenance.store.orders import Stored
 
@@ -56,14 +56,22 @@ def carry_out(
 
 
 def open_requests(tx: Tx, stored: Stored) -> list[str]:
-    """Open requests that the order may reach: about a photo in its scope, or about nobody knows yet which."""
+    """Open requests that the order may reach: about a photo in its scope, or about nobody knows yet which.
+
+    One whose answer is kept does not wait, unless a candidate in scope is not settled.
+    """
+    kept = requests.with_answer(tx)
     waiting = requests.every(tx, unanswered=True)
     meant = {one.photo_id for request in waiting for one in request.reviews if one.verdict != "no"}
     reached = {found.photo_id for found, _ in survey(tx, stored.order.scope, meant)}
     return [
         request.id
         for request in waiting
-        if not request.reviews or any(r.photo_id in reached and r.verdict != "no" for r in request.reviews)
+        if not request.reviews
+        or any(
+            one.photo_id in reached and (one.verdict == "unsure" or (one.verdict == "yes" and request.id not in kept))
+            for one in request.reviews
+        )
     ]
 
 
@@ -111,7 +119,7 @@ def _complete(database: Database, order_id: str, *, signed_by: str, by: str) -> 
     with database.write() as tx:
         stored = orders.find(tx, order_id)
         reached = {c.photo_id for c, reach in survey(tx, stored.order.scope) if hidden(stored.order.scope, reach)}
-        issue.release(tx, order_id, [name for name in photos.stopped_by(tx, order_id) if name not in reached])
+        issue.release(tx, order_id, faces.hidden_by(tx, order_id) - reached)
         statement: dict[str, Any] = {
             "order": order_id,
             "file": issue.digest(stored.text),
@@ -119,7 +127,7 @@ def _complete(database: Database, order_id: str, *, signed_by: str, by: str) -> 
             "signed_by": signed_by,
             "approved_by": stored.progress["approved_by"],
             "measures": list(stored.order.measures),
-            "hidden": len(photos.stopped_by(tx, order_id)),
+            "hidden": len(faces.hidden_by(tx, order_id)),
             "to_review": len(issue.to_review(tx, stored)),
             "worklist": sum(len(erasures.worklist(tx, each.id)) for each in of_order(tx, order_id)),
             "certificates": {
@@ -130,5 +138,9 @@ def _complete(database: Database, order_id: str, *, signed_by: str, by: str) -> 
             "salt": os.urandom(16).hex(),  # else the log's hash of this statement would give away who signed
         }
         said = {"statement": hashlib.sha256(rfc8785.dumps(statement)).hexdigest(), "file": statement["file"]}
-        stored = orders.advance(tx, stored, stored.state, completion=statement)
-        return issue.show(tx, issue.enter(tx, stored, "completed", said, {"signed_by": signed_by, "by": by}))
+        first = stored.progress.get("first_completed", statement["completed_at"])
+        stored = orders.advance(tx, stored, stored.state, completion=statement, first_completed=first)
+        stored = issue.enter(tx, stored, "completed", said, {"signed_by": signed_by, "by": by})
+    issue.note(database, order_id)
+    with database.read() as tx:
+        return issue.show(tx, stored)

@@ -40,6 +40,7 @@ def build(tx: Tx, erasure_id: str, progress: dict[str, Any], reason: str) -> byt
             "erasure": erasure_id,
             "issued_at": log.moment(tx),
             "ground": progress["ground"],
+            **progress["asked"],
             "reason": reason,
             "scope": progress["scope"],
             "states": progress["states"],

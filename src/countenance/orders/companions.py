@@ -96,14 +96,15 @@ def clear(
 
 
 def _noted(
-    database: Database, erasure_id: str, done: Iterable[Done], found: Mapping[str, Sequence[Companion]]
+    database: Database, erasure_id: str, done: list[Done], found: Mapping[str, Sequence[Companion]]
 ) -> dict[str, Sequence[Companion]]:
     """For each path the companions that were there when this erasure first looked."""
     beside = dict(found)
     new = []
     with database.read() as tx:
+        fields = photos.fields_of(tx, [one.photo_id for one in done])
         for one in done:
-            noted = photos.fields(tx, one.photo_id).get("companions", {})
+            noted = fields[one.photo_id].get("companions", {})
             if noted.get("erasure") == erasure_id:
                 beside[one.path] = [Companion(path=p, kind=kind, shared=shared) for p, kind, shared in noted["found"]]
             elif one.path in found:

@@ -29,9 +29,12 @@ from countenance.store import (
     erasures,
     exports,
     faces,
+    links,
     photos,
     processes,
     replay,
+    requests,
+    restrictions,
     snapshot,
     sources,
     standing,
@@ -60,6 +63,15 @@ CUT_SHORT = (
     "scan and the search with the erased templates were done without it."
 )
 
+KEPT_ANSWERS = (
+    "The answer to a person's open request for access that was made before, sealed under a key of its own: it is given to "
+    "that person, and kept until the request is closed. It may show what was erased. There are {} of them."
+)
+
+UNTOUCHED = (
+    "The files at the sources: what the vault held is past its time and erased, the holder's own files are not touched."
+)
+
 SHORT = "Values of fewer than 8 bytes, which stand in other bytes by chance, were not searched for: {} of them."
 
 ANSWER_SECONDS = 3.0  # other processes follow within one second; one that takes three is named as unanswered
@@ -85,6 +97,12 @@ class Run:
     rows: list[int] = field(default_factory=list)
 
 
+def demand_ground(ground: str) -> None:
+    """Raise `UsageError` unless this is a key of `GROUNDS`."""
+    if ground not in GROUNDS:
+        raise errors.UsageError(f"{ground} is no ground for erasure; choose one of {', '.join(GROUNDS)}.")
+
+
 def plan(
     database: Database,
     scope: Scope,
@@ -96,26 +114,30 @@ def plan(
 ) -> str:
     """Freeze a scope as a new erasure and return its id; nothing is changed yet. `ground` is a key of `GROUNDS`.
 
-    `order` is the id of the order that asks for it and the SHA-256 of its file, which the certificate names.
+    `order` is the id of the order that asks for it and the SHA-256 of its file, which the certificate names. A request is
+    named by the SHA-256 of its id: who was told the id can find it there, and nobody else can tell whose it is.
     """
-    if ground not in GROUNDS:
-        raise errors.UsageError(f"{ground} is no ground for erasure; choose one of {', '.join(GROUNDS)}.")
+    demand_ground(ground)
     erasure_id = ids.new("erasure")
     with database.write() as tx:
         _demand_current(tx, scope)
         ledger = _ledger(tx, scope)
         salt = os.urandom(32).hex()
         listed: Any = {"erasure": erasure_id, "salt": salt, "items": [[r.kind, r.id, r.item] for r in ledger]}
+        request = {"sha256": hashlib.sha256(scope.request.encode()).hexdigest()} if scope.request else {}
+        asked = {"order": {"id": order[0], "file_sha256": order[1]} if order else {}, "request": request}
         progress: dict[str, Any] = {
-            "ground": f"{GROUNDS[ground]}; order file SHA-256 {order[1]}" if order else GROUNDS[ground],
+            "ground": GROUNDS[ground],
             "order": order[0] if order else None,
+            "request": scope.request,
+            "asked": asked,
             "approved_by": list(approved_by),
             "commitment": hashlib.sha256(rfc8785.dumps(listed)).hexdigest(),
             "salt": salt,
             "states": [],
         }
         erasures.insert_planned(tx, erasure_id, scope.collection_id, scope.reason, progress, ledger)
-        said = {"commitment": progress["commitment"], "ground": progress["ground"], "reason": scope.reason}
+        said = {"commitment": progress["commitment"], "ground": progress["ground"], "reason": scope.reason, **asked}
         _enter(tx, erasure_id, "planned", progress, said, {"by": by, "salt": salt})
     return erasure_id
 
@@ -150,6 +172,7 @@ def summary(stored: erasures.Stored) -> Erasure:
         files=progress.get("source", {}),
         scan={name: n for name, n in progress.get("scan", {}).items() if name != "places"},
         unanswered=tuple(progress.get("processes", {}).get("unanswered", ())),
+        request=progress.get("request"),
     )
 
 
@@ -175,8 +198,15 @@ def _stop(run: Run, progress: dict[str, Any]) -> None:
         locations = {
             source_id: sources.find(tx, source_id).location for source_id in {p.source_id for p in found.values()}
         }
+        fields = photos.fields_of(tx, found)
+        expired = erasures.find(tx, run.erasure_id).reason == erasures.EXPIRED
         for photo_id, photo in found.items():
-            opened = photos.fields(tx, photo_id)
+            opened = fields[photo_id]
+            if expired:
+                if photo_id not in partly and photo.reason is None and locations[photo.source_id] != "enrolment":
+                    token = suppressions.expired(tx, photo.collection_id, bytes.fromhex(opened["sha256"]))
+                    suppressions.add(tx, token, erasures.EXPIRED, run.erasure_id)
+                continue
             content = suppressions.content(tx, bytes.fromhex(opened["sha256"]))
             suppressions.add(tx, content, "content", run.erasure_id)
             if kept := bytes.fromhex(opened.get("imprint") or ""):
@@ -187,6 +217,8 @@ def _stop(run: Run, progress: dict[str, Any]) -> None:
                 token = suppressions.address(tx, locations[photo.source_id], photo.address)
                 suppressions.add(tx, token, "address", run.erasure_id)
         photos.reach(tx, of_kind["photo"])
+        links.forget(tx, face_ids=of_kind["face"], subject_ids=of_kind["subject"], photo_ids=of_kind["photo"])
+        restrictions.forget(tx, face_ids=of_kind["face"], photo_ids=of_kind["photo"])
         progress["suppressed"] = suppressions.counts(tx, run.erasure_id)
         _enter(tx, run.erasure_id, "stopped", progress, {"items": len(ledger)})
 
@@ -196,7 +228,9 @@ def _destroy_keys(run: Run, progress: dict[str, Any]) -> None:
     keys = run.database.keys
     if "source" not in progress:
         pieces: list[bytes] = []
-        cleared = files.clear(run.database, run.pool, run.erasure_id, pieces.append)
+        with run.database.read() as tx:
+            sources_too = erasures.find(tx, run.erasure_id).reason != erasures.EXPIRED
+        cleared = files.clear(run.database, run.pool, run.erasure_id, pieces.append, at_sources=sources_too)
         run.clear += [window for piece in pieces for window in residue.varied(piece)]
         progress["source"], progress["beside"] = cleared.files, cleared.beside
         with run.database.write() as tx:
@@ -259,7 +293,8 @@ def _purge(run: Run, progress: dict[str, Any]) -> None:
         seen = [face.photo_id for face in faces.stored(tx, id=of_kind["face"])]
         faces.remove(tx, of_kind["face"])
         photos.remove(tx, of_kind["photo"])
-        for photo_id in set(seen) - set(of_kind["photo"]):
+        of_expiry = erasures.find(tx, run.erasure_id).reason == erasures.EXPIRED  # its files still show what they did
+        for photo_id in set() if of_expiry else set(seen) - set(of_kind["photo"]):
             photos.renew(tx, photo_id, faces_seen=photos.find(tx, photo_id).faces - seen.count(photo_id))
         for subject_id in of_kind["subject"]:
             subjects.remove(tx, subject_id)
@@ -301,7 +336,10 @@ def _verify(run: Run, progress: dict[str, Any]) -> None:
             "nothing is certified. Remove what should not be there and run `countenance erase --resume`."
         )
     with run.database.read() as tx:
-        probes, found = _findable(run, tx, erasures.find(tx, run.erasure_id).collection_id)
+        stored = erasures.find(tx, run.erasure_id)
+        probes, found = _findable(run, tx, stored.collection_id)
+        expired = stored.reason == erasures.EXPIRED
+        answers = _answers(tx, erasures.ledger(tx, run.erasure_id))
     if found:
         raise errors.VaultError(f"A search still finds {found} erased faces. Nothing is certified.")
     progress["scan"] = {name: getattr(scan, name) for name in ("files", "bytes", "patterns", "hits", "control_hits")}
@@ -309,6 +347,8 @@ def _verify(run: Run, progress: dict[str, Any]) -> None:
     progress["search"] = {"probes": probes, "hits": found}
     cut_short = not run.templates and progress["scope"]["faces"]
     progress["limits"] = [CUT_SHORT] * bool(cut_short) + [SHORT.format(scan.short)] * bool(scan.short)
+    progress["limits"] += [UNTOUCHED] * expired
+    progress["limits"] += [KEPT_ANSWERS.format(answers)] * bool(answers)
     progress["not_covered"] = [*certificate.NOT_COVERED, *progress["limits"]]
     with run.database.write() as tx:
         names = ("counts", "keys", "not_covered", "processes", "scan", "scope", "search", "source", "suppressed")
@@ -406,16 +446,16 @@ def _remember(run: Run, ledger: list[Reached]) -> None:
         shown = photos.several(tx, [reached.id for reached in ledger if reached.kind == "photo"])
         for reached in ledger:
             run.clear.append(tx.keys.item_key(reached.item))
-            if reached.kind == "face":
-                template = faces.template(tx, reached.id, state="stopped").copy()
-                run.templates.append(template)
-                run.clear += residue.forms_of_template(template)
-                run.clear += residue.forms_of_template(template @ transform.T)[1:]  # float32 would differ by rounding
-                run.clear += residue.pixels_of(faces.crop(tx, reached.id))
-            elif reached.kind == "photo":
+            if reached.kind == "photo":
                 run.words.append(os.fsencode(shown[reached.id].address))
             elif reached.kind == "subject":
                 run.words.append(subjects.name_of(tx, reached.id).encode())
+        for stored, crop in faces.contents(tx, [reached.id for reached in ledger if reached.kind == "face"]):
+            template = stored.copy()
+            run.templates.append(template)
+            run.clear += residue.forms_of_template(template)
+            run.clear += residue.forms_of_template(template @ transform.T)[1:]  # float32 would differ by rounding
+            run.clear += residue.pixels_of(crop)
     run.clear.append(run.database.keys.epoch_key())
 
 
@@ -431,6 +471,16 @@ def _acknowledged(run: Run) -> dict[str, Any]:
             answered = len(others) - len(behind) + 1
             return {"acknowledged": answered, "unanswered": [f"process {p.pid} on {p.host}" for p in behind]}
         time.sleep(0.05)
+
+
+def _answers(tx: Tx, ledger: list[Reached]) -> int:
+    """How many answers to open requests are kept that tell of something in this ledger."""
+    reached, kept = {each.id for each in ledger if each.kind != "resealed"}, requests.with_answer(tx)
+    return sum(
+        request.id in kept
+        and any(reached & {one.photo_id, one.face_id} for one in request.reviews if one.verdict == "yes")
+        for request in requests.every(tx)
+    )
 
 
 def _findable(run: Run, tx: Tx, collection_id: str) -> tuple[int, int]:

@@ -95,11 +95,15 @@ def _demand_held(tx: Tx, face_ids: list[str]) -> None:
     """Refuse to show what a stop or an erasure has reached since it was found (promise P4)."""
     held = faces.stored(tx, id=face_ids, state="held")
     if len(held) < len(face_ids):
-        raise errors.Refused("An erasure has reached what was found, or an order. Nothing was written; search again.")
+        raise errors.Refused(
+            "An erasure has reached what was found, an order or a restriction. Nothing was written; search again."
+        )
     in_force = orders.in_force(tx)
-    for photo in photos.several(tx, {face.photo_id for face in held}).values() if in_force else ():
+    shown = photos.several(tx, {face.photo_id for face in held}) if in_force else {}
+    for face in held if in_force else ():
+        photo = shown[face.photo_id]
         purpose = collections.find(tx, photo.collection_id).purpose
-        facts = facts_of_photo(photo, purpose=purpose, subjects=orders.subjects_of(tx, photo.id))
+        facts = facts_of_photo(photo, purpose=purpose, subjects=filter(None, [face.subject_id]))
         if found := binding(in_force, facts):
             raise errors.Refused(f"{stopped(found.order).sentence} Nothing was written; search again.")
 
@@ -111,7 +115,7 @@ def clear(database: Database, erasure_id: str) -> int:
     cannot be reached, goes on the worklist. Count and lines are stored with the record's removal: a crash changes none.
     """
     with database.read() as tx:
-        reached = [r.id for r in erasures.ledger(tx, erasure_id) if r.kind in {"face", "resealed"}]
+        reached = [r.id for r in erasures.ledger(tx, erasure_id) if r.kind in {"face", "photo", "resealed"}]
         found = exports.showing(tx, reached)
     for export in found:
         problem = _problem(export)

@@ -57,12 +57,18 @@ class _Reached:
 
 
 def clear(
-    database: Database, pool: Callable[[], Pool], erasure_id: str, remember: Callable[[bytes], None] = lambda _: None
+    database: Database,
+    pool: Callable[[], Pool],
+    erasure_id: str,
+    remember: Callable[[bytes], None] = lambda _: None,
+    *,
+    at_sources: bool = True,
 ) -> Cleared:
     """Do at each source what it says for the photos in scope and what lies beside them, and delete exports of them.
 
-    Doing it twice is the same as once: a file that is gone counts as deleted, a redacted face is redacted again.
-    What fails goes on the worklist too. `remember` gets a piece of each file's coded pixels before the file is changed.
+    Doing it twice is the same as once: a file that is gone counts as deleted, a redacted face is redacted again. What
+    fails goes on the worklist too. `remember` gets a piece of each file's coded pixels before the file is changed. Without
+    `at_sources` only exports go.
     """
     counts = {"deleted": 0, "redacted": 0, "worklist": 0, "failed": 0}
     companion_count = 0
@@ -76,10 +82,10 @@ def clear(
         for photo_id, photo in photos.several(tx, [*sorted(whole), *partly]).items():
             by_source.setdefault(photo.source_id, []).append(photo_id)
         listed = [(sources.find(tx, source_id), photo_ids) for source_id, photo_ids in by_source.items()]
-    for source, photo_ids in listed:
+    for source, photo_ids in listed if at_sources else ():
         left = []
         with database.read() as tx:
-            reached = [_reached(tx, source, photo_id, whole=photo_id in whole) for photo_id in photo_ids]
+            reached = _reached(tx, source, photo_ids, whole)
         with _opened(source) as (opened, refusal):
             for one in reached:
                 if opened is None or refusal:
@@ -109,16 +115,19 @@ def clear(
     return Cleared(files=counts, beside={"companions": companion_count, "exports": export_count})
 
 
-def _reached(tx: Tx, source: Source, photo_id: str, *, whole: bool) -> _Reached:
-    return _Reached(
-        photo_id=photo_id,
-        address=photos.address_of(tx, photo_id),
-        action="delete" if whole and source.on_erase != "redact" else "redact",
-        boxes=tuple(
-            _box(tx, face.id) for face in faces.stored(tx, photo_id=photo_id, state="stopped", stopped_by=None)
-        ),
-        seen=photos.find(tx, photo_id).faces if whole else 0,
-    )
+def _reached(tx: Tx, source: Source, photo_ids: list[str], whole: set[str]) -> list[_Reached]:
+    boxes = faces.boxes(tx, photo_ids)
+    seen = {photo_id: photo.faces for photo_id, photo in photos.several(tx, photo_ids).items()}
+    return [
+        _Reached(
+            photo_id=photo_id,
+            address=photos.listed(opened),
+            action="delete" if photo_id in whole and source.on_erase != "redact" else "redact",
+            boxes=tuple(boxes.get(photo_id, ())),
+            seen=seen[photo_id] if photo_id in whole else 0,
+        )
+        for photo_id, opened in photos.fields_of(tx, photo_ids).items()
+    ]
 
 
 @contextmanager

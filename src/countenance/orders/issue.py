@@ -9,21 +9,25 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from countenance import errors, ids
 from countenance.audit import log
+from countenance.audit.recall import recall
 from countenance.gate.place import canonical
 from countenance.gate.reach import hides
+from countenance.gate.rule import REFUSALS
 from countenance.orders.deadline import Deadline, meter
 from countenance.orders.order import contradiction, parse
 from countenance.orders.survey import hidden, preview, survey
-from countenance.records import Entry, Evidence, Order
-from countenance.store import collections, faces, orders, photos, sources, subjects
+from countenance.records import Entry, Evidence, Order, OrderScope
+from countenance.store import collections, faces, orders, photos, replay, restrictions, sources, subjects
 from countenance.store.database import Database, Tx
 from countenance.store.orders import Stored
+from countenance.terms import shorten
 
 BATCH = 2_000  # photos hidden in a transaction: the write lock is held for less than a tenth of a second
 NEEDED = 2  # approvals, where a collection in reach asks for two people
@@ -50,6 +54,10 @@ def draft(database: Database, text: str, *, by: str) -> Standing:
     """
     order = parse(text)
     with database.write() as tx:
+        if order.issued > tx.now.date() + timedelta(days=1):  # it may be tomorrow already where the authority is
+            raise errors.UsageError(
+                f"The order was issued on {order.issued}, which is yet to come. Nothing was changed."
+            )
         record = Stored(id=ids.new("order"), state="drafted", order=_resolved(tx, order), text=text, progress={})
         orders.put(tx, record)
         public = {"country": order.country, "issued": order.issued.isoformat(), "file": digest(text)}
@@ -74,9 +82,13 @@ def approve(database: Database, order_id: str, *, by: str, confirm: int | None =
         now, needed = [*so_far, by.strip()], _needed(tx, stored.order)
         state = "approved" if len(now) >= needed else "drafted"
         stored = orders.advance(tx, stored, state, approved_by=now, confirmed=confirm)
-        _enter(tx, stored, "approved", {"approvals": len(now), "needed": needed}, {"by": by}, state=state)
+        said = {"approvals": len(now), "needed": needed}
+        stored = _enter(tx, stored, "approved", said, {"by": by}, state=state)
+        if state == "approved":  # noted before it is committed: a crash between the two leaves it in force, not lost
+            _note(database, tx, stored)
     if state == "approved":
         hide(database, order_id)
+        _spread(database)
     with database.read() as tx:
         return show(tx, orders.find(tx, order_id))
 
@@ -89,25 +101,27 @@ def hide(database: Database, order_id: str) -> int:
             return 0
         scope = stored.order.scope
         there = survey(tx, scope) if hides(stored.order) else ()
-        todo = [c.photo_id for c, reach in there if hidden(scope, reach) and c.state != "stopped"]
+        todo = [c.photo_id for c, reach in there if hidden(scope, reach) and (scope.subjects or c.state != "stopped")]
     if not database.dry_run:
         for first in range(0, len(todo), BATCH):
             with database.write() as tx:
                 if orders.find(tx, order_id).state not in orders.IN_FORCE:  # lifted meanwhile
                     return 0
                 batch = todo[first : first + BATCH]
-                faces.stop(tx, [face.id for face in faces.stored(tx, photo_id=batch, state="held")], order=order_id)
-                photos.stop(tx, batch, order_id)
+                theirs = {"subject_id": scope.subjects} if scope.subjects else {}  # the others stay to be found
+                stopped = faces.stored(tx, photo_id=batch, state="held", **theirs)
+                faces.stop(tx, [face.id for face in stopped], order=order_id)
+                photos.stop(tx, _whole(tx, scope, batch), order_id)
     with database.write() as tx:
         stored = orders.find(tx, order_id)
-        count = len(photos.stopped_by(tx, order_id))
+        count = len(faces.hidden_by(tx, order_id))
         if stored.state == "approved":
             _enter(tx, stored, "stopped", {"photos": count})
     return count
 
 
 def lift(database: Database, order_id: str, *, reason: str, assessment: str, by: str) -> Standing:
-    """Lift an order: what it hid and nothing has erased is shown again, unless another order in force reaches it.
+    """Lift an order: what it hid and nothing has erased is shown again, unless another one or a restriction holds it.
 
     `assessment` is the SHA-256, in hexadecimal, of the impact assessment that says why this may be. Raises `UsageError`
     if that or the reason is missing, or if the order is not in force.
@@ -120,26 +134,62 @@ def lift(database: Database, order_id: str, *, reason: str, assessment: str, by:
         stored = orders.find(tx, order_id)
         if stored.state not in orders.IN_FORCE:
             raise errors.UsageError(f"The order is {stored.state}, not in force. Nothing was changed.")
-        hid = photos.stopped_by(tx, order_id)
+        hid = faces.hidden_by(tx, order_id)
         shown = release(tx, order_id, hid)
         lifted = {"reason": reason.strip(), "assessment": assessment, "by": by}
         stored = orders.advance(tx, stored, "lifted", lifted=lifted)
         public = {"assessment": assessment, "photos": shown, "left": len(hid) - shown}
-        return show(tx, _enter(tx, stored, "lifted", public, {"reason": reason.strip(), "by": by}))
+        stored = _enter(tx, stored, "lifted", public, {"reason": reason.strip(), "by": by})
+    note(database, order_id)
+    with database.read() as tx:
+        return show(tx, stored)
+
+
+def note(database: Database, order_id: str) -> None:
+    """Put an order that ended, completed or lifted, into the erasure ledger: after its commit, lest a crash lift it."""
+    with database.write() as tx:
+        stored = orders.find(tx, order_id)
+        if stored.progress.get("noted") != stored.state:
+            _note(database, tx, stored)
+    _spread(database)
+
+
+def catch_up(database: Database) -> None:
+    """Finish what a crash left of orders, and bring in those that the records, put back from an old copy, do not know."""
+    noted = database.keys.noted()
+    with database.read() as tx:
+        lost = any(orders.behind(tx, each.order) for each in noted if each.order)
+        ended = [each for each in orders.every(tx) if each.state in {"completed", "lifted"}]
+    if lost:
+        with database.write() as tx:
+            recall(tx, noted)
+    for each in ended:
+        if each.progress.get("noted") != each.state:
+            note(database, each.id)
+    with database.read() as tx:
+        approved = [each.id for each in orders.every(tx) if each.state == "approved"]
+    for order_id in approved:
+        hide(database, order_id)
 
 
 def release(tx: Tx, order_id: str, photo_ids: Iterable[str]) -> int:
-    """Show photos again that an order hid, but for those that another order in force reaches; return how many."""
+    """Show photos again that an order or a restriction hid, and return how many.
+
+    What another order in force reaches, or a restriction names, stays hidden and passes on to that one.
+    """
     left = set(photo_ids)
     for other in orders.in_force(tx, but=order_id):
         if hides(other.order):
             scope = other.order.scope
             theirs = [c.photo_id for c, reach in survey(tx, scope, left) if hidden(scope, reach)]
-            faces.give_back(tx, theirs, order_id, other.id)
-            photos.give_back(tx, theirs, order_id, other.id)
-            left -= set(theirs)
+            faces.give_back(tx, theirs, order_id, other.id, scope.subjects)
+            whole = _whole(tx, scope, theirs)
+            photos.give_back(tx, whole, order_id, other.id)
+            left -= set(whole)
+    left -= restrictions.inherit(tx, order_id, left)
     faces.give_back(tx, left, order_id)
-    return photos.give_back(tx, left, order_id)
+    photos.give_back(tx, left, order_id)
+    return len(left)
 
 
 def correct(database: Database, photo_id: str, territory: str, *, by: str) -> Evidence:
@@ -154,10 +204,12 @@ def correct(database: Database, photo_id: str, territory: str, *, by: str) -> Ev
     with database.write() as tx:
         photo = photos.find(tx, photo_id)
         photos.add_evidence(tx, photo_id, found)
+        photos.reconsider(tx, REFUSALS, id=photo_id)
+        shorten(tx, collections.find(tx, photo.collection_id), [photo_id])
         for stored in orders.every(tx):
             scope = stored.order.scope
             reached = [c for c, reach in survey(tx, scope, [photo_id]) if hidden(scope, reach)]
-            if not reached and photo_id in photos.stopped_by(tx, stored.id):
+            if not reached and photo_id in faces.hidden_by(tx, stored.id):
                 release(tx, stored.id, [photo_id])
         part = (photos.items(tx, [photo_id])[photo_id], {"photo": photo_id, "by": by})
         public = {"collection": photo.collection_id, "country": code}
@@ -198,7 +250,8 @@ def confirm(database: Database, order_id: str, photo_ids: Iterable[str], *, by: 
 def show(tx: Tx, stored: Stored) -> Standing:
     """An order as callers see it."""
     completed = stored.progress.get("completion", {})
-    on = date.fromisoformat(completed["completed_at"][:10]) if completed else tx.now.date()
+    first = stored.progress.get("first_completed")  # carried out again after a restore, it was in time all the same
+    on = date.fromisoformat(first[:10]) if first else tx.now.date()
     return Standing(
         id=stored.id,
         state=stored.state,
@@ -234,6 +287,24 @@ def _enter(
     number = log.append(tx, Entry(kind=f"order:{what}", public={"order": stored.id, **public}, parts=part))
     lines = [*stored.progress.get("lines", []), number]
     return orders.advance(tx, stored, state or what, lines=lines)
+
+
+def _whole(tx: Tx, scope: OrderScope, photo_ids: list[str]) -> list[str]:
+    """The photos that the order hides as a whole; of the others only the faces of its subjects."""
+    return photos.showing_only(tx, photo_ids, scope.subjects) if scope.subjects else photo_ids
+
+
+def _note(database: Database, tx: Tx, stored: Stored) -> None:
+    stored = orders.advance(tx, stored, stored.state, noted=stored.state)
+    if not database.dry_run:
+        database.keys.note(replay.order(tx, stored.id))
+
+
+def _spread(database: Database) -> None:
+    """Bring the ledger to the replicas, after the order is in force: one that hangs keeps no order waiting."""
+    if not database.dry_run:
+        with suppress(errors.KeysOld, errors.ReplicaUnreachable):  # the next open says so
+            database.keys.align()
 
 
 def _in_force(database: Database) -> Iterator[str]:

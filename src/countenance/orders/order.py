@@ -68,6 +68,7 @@ def contradiction(order: Order) -> str | None:
     """What in an order cannot be, as a sentence; None if nothing."""
     scope = order.scope
     pairs = (
+        ("issued", order.issued, "cease_from", order.cease_from),
         ("issued", order.issued, "delete_by", order.delete_by),
         ("added.from", scope.added_from, "added.until", scope.added_until),
         ("taken.from", scope.taken_from, "taken.until", scope.taken_until),

@@ -9,7 +9,7 @@ from pathlib import Path
 from countenance import errors
 from countenance.orders import exports
 from countenance.orders.survey import Preview, preview
-from countenance.store import faces, orders, photos
+from countenance.store import faces, orders, photos, restrictions
 from countenance.store.database import Database, Tx
 from countenance.store.exports import Export
 from countenance.store.orders import Stored
@@ -28,25 +28,26 @@ def write(database: Database, order_id: str, path: Path, *, by: str) -> Export:
     with database.read() as tx:
         stored = orders.find(tx, order_id)
         found = preview(tx, stored.order.scope)
-        if not found.samples:
+        shown = sorted(set(found.samples) - restrictions.faces_under(tx, found.samples))
+        if not shown:
             raise errors.NotFound(noun="face in the scope of order", name=order_id)
-        page = _page(tx, stored, found).encode()
-        collection_id = faces.stored(tx, id=found.samples[0])[0].photo_id
+        page = _page(tx, stored, found, shown).encode()
+        collection_id = faces.stored(tx, id=shown[0])[0].photo_id
         collection_id = photos.find(tx, collection_id).collection_id
     public = {"kind": "order-samples", "order": order_id}
-    about, shown = (collection_id, order_id), sorted(found.samples)
+    about = (collection_id, order_id)
     return exports.put(database, page, path, about, shown, public, by=by, hidden=True)
 
 
-def _page(tx: Tx, stored: Stored, found: Preview) -> str:
+def _page(tx: Tx, stored: Stored, found: Preview, shown: list[str]) -> str:
     items = []
-    for face in faces.stored(tx, id=list(found.samples)):
+    for face in faces.stored(tx, id=shown):
         photo = photos.find(tx, face.photo_id)
         picture = base64.b64encode(faces.crop(tx, face.id)).decode()
         where = ", ".join(f"{e.territory} ({e.origin})" for e in photo.evidence) or "no evidence"
         name = photo.address.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        shown = f'<img alt="a face in scope" src="data:image/jpeg;base64,{picture}">'
-        items.append(f"<li>{shown}<p>{escape(name)}</p><p>{escape(where)}</p><p>{face.id}</p></li>")
+        image = f'<img alt="a face in scope" src="data:image/jpeg;base64,{picture}">'
+        items.append(f"<li>{image}<p>{escape(name)}</p><p>{escape(where)}</p><p>{face.id}</p></li>")
     title = f"Samples of order {stored.id}"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

@@ -6,8 +6,32 @@ from collections.abc import Iterable
 
 from countenance import errors
 from countenance.records import Reach, Scope
-from countenance.store import faces, photos, searches, sources, subjects
+from countenance.store import erasures, faces, photos, searches, sources, subjects
 from countenance.store.database import Tx
+from countenance.store.expiry import Due
+
+
+def of(
+    tx: Tx,
+    *,
+    photo: str | None,
+    face: str | None,
+    subject: str | None,
+    source: str | None,
+    search: str | None,
+    only: Iterable[str],
+    collection_id: str | None,
+) -> Scope:
+    """What the one that is given reaches; `UsageError` if it is not exactly one. `only` chooses faces of a search's hits."""
+    if sum(map(bool, (photo, face, subject, source, search))) != 1:
+        raise errors.UsageError("Erase by one of: photo, face, subject, source, search.")
+    if photo:
+        return of_photos(tx, [photo])
+    if face:
+        return of_faces(tx, [face])
+    if subject:
+        return of_subject(tx, subject, collection_id)
+    return of_source(tx, source) if source else of_search(tx, search or "", only)
 
 
 def of_photos(tx: Tx, photo_ids: Iterable[str]) -> Scope:
@@ -19,7 +43,10 @@ def of_photos(tx: Tx, photo_ids: Iterable[str]) -> Scope:
 
 def of_faces(tx: Tx, face_ids: Iterable[str], reason: str = "face") -> Scope:
     """These faces; a photo that shows nobody else goes with its face."""
-    found = [faces.find(tx, face_id) for face_id in face_ids]
+    wanted = list(face_ids)
+    found = faces.several(tx, wanted)  # what an order or a restriction hides can be erased
+    if missing := sorted(set(wanted) - {face.id for face in found}):
+        raise errors.NotFound(noun="face", name=missing[0])
     return _scope(tx, reason, {face.collection_id for face in found}, [face.id for face in found])
 
 
@@ -48,11 +75,36 @@ def of_search(tx: Tx, search_id: str, only: Iterable[str] = ()) -> Scope:
     return _scope(tx, "search", {collection_id}, chosen)
 
 
+def of_expired(tx: Tx, due: Due) -> Scope:
+    """What is past its time in one collection. A photo that is not stays, even if it shows nobody else any more."""
+    in_them = [face.id for face in faces.stored(tx, photo_id=due.photos)]
+    return Scope(
+        collection_id=due.collection_id,
+        reason=erasures.EXPIRED,
+        photos=tuple(sorted(due.photos)),
+        faces=tuple(sorted({*due.faces, *in_them})),
+        subjects=due.subjects,
+        sources=(),
+    )
+
+
 def of_order(
     tx: Tx, collection_id: str, *, whole: Iterable[str], face_ids: Iterable[str], subject_ids: Iterable[str]
 ) -> Scope:
     """What an order erases in one collection: whole photos, or these faces in them, and the subjects that go with them."""
     return _scope(tx, "order", {collection_id}, face_ids, whole=whole, subject_ids=subject_ids)
+
+
+def of_request(  # noqa: PLR0917
+    tx: Tx,
+    request_id: str,
+    collection_id: str,
+    whole: Iterable[str],
+    face_ids: Iterable[str],
+    subject_ids: Iterable[str],
+) -> Scope:
+    """What a person's request reaches in one collection: whole photos, these faces, and subjects."""
+    return _scope(tx, "request", {collection_id}, face_ids, whole=whole, subject_ids=subject_ids, request=request_id)
 
 
 def reach(tx: Tx, scope: Scope) -> list[Reach]:
@@ -88,6 +140,7 @@ def _scope(
     whole: Iterable[str] = (),
     subject_ids: Iterable[str] = (),
     source_ids: Iterable[str] = (),
+    request: str | None = None,
 ) -> Scope:
     """Settle which photos go as a whole: those asked for, those that show nobody else, and those whose source deletes."""
     reached = set(face_ids)
@@ -114,4 +167,5 @@ def _scope(
         faces=tuple(sorted(reached)),
         subjects=tuple(subject_ids),
         sources=tuple(source_ids),
+        request=request,
     )

@@ -70,6 +70,7 @@ TOKENS = {
     "content": "the exact file",
     "address": "the place it came from",
     "picture": "the picture, also when it is encoded or scaled anew",
+    "expired": "the exact file, in the collection where its time is over",
 }
 REASONS = {
     "photo": "a photo and the faces in it",
@@ -78,6 +79,8 @@ REASONS = {
     "source": "a source and everything from it",
     "search": "what a search found",
     "order": "what an order reaches",
+    "expired": "what is past its time",
+    "request": "what a person confirmed at the rights desk that a request reaches",
 }
 CHECK = """unzip BUNDLE verify.py
 python verify.py BUNDLE --key KEY"""
@@ -125,6 +128,7 @@ def _told(said: dict[str, Any]) -> Iterable[str]:
     yield _section(
         "On what ground",
         _text(f"{said['ground']}. The list: {REASONS.get(said['reason'], _plain(said['reason']))}.")
+        + _text(_asked(said))
         + _text(f"Approved by: {', '.join(said['approved_by']) or 'nobody beside the operator was asked'}."),
     )
     steps = [(STEPS[s["state"]], _when(s["at"]), f"{s['entry']:,}") for s in said["states"]]
@@ -166,6 +170,15 @@ def _told(said: dict[str, Any]) -> Iterable[str]:
         )
     limits = "".join(f"<li>{escape(text)}</li>" for text in said["not_covered"])
     yield _section("What this does NOT cover", f'<div class="not"><ul>{limits}</ul></div>')
+
+
+def _asked(said: dict[str, Any]) -> str:
+    """What asked for the erasure, as a sentence."""
+    if order := said["order"]:
+        return f"It carries out order {order['id']}, whose file has the SHA-256 {_grouped(order['file_sha256'])}."
+    if request := said["request"]:
+        return f"A person's request asked for it; the SHA-256 of the request's id is {_grouped(request['sha256'])}."
+    return "Neither an order nor a person's request is named."
 
 
 def _verdict(report: verify.Report, given: str | None, at: datetime) -> str:

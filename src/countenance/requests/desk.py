@@ -5,25 +5,32 @@ The log's public part says the kind, the law, dates and counts. Who asks stands 
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 from countenance.audit import log
 from countenance.errors import UsageError
-from countenance.records import Entry
+from countenance.records import Entry, Scope
 from countenance.requests import clock, identify
 from countenance.requests.clock import Standing
 from countenance.requests.identify import Candidate
 from countenance.requests.intake import Intake
 from countenance.store import requests
 from countenance.store.database import Database, Tx
-from countenance.store.requests import KINDS, Clue, Request, Review, Step
+from countenance.store.requests import KINDS, Asked, Clue, Request, Review, Step
 
 OUTCOMES = ("granted", "partly", "refused", "nothing", "passed-on", "taken-back")
 """How a request can be answered."""
+
+GROUNDS = {"erasure": "request", "withdrawal": "consent-withdrawn", "objection": "objection"}
+"""Kinds of request that erase, with the ground that stands in the certificate: a key of `orders.erase.GROUNDS`."""
+
+LETTER = {"refused": "refusal", "nothing": "nothing"}
+"""The letter that tells an outcome; that of any other is "answer:" and the outcome."""
 
 KEPT_DAYS = 1096
 """How long the record of a request stays after its answer: three years, within which most claims are brought."""
@@ -38,8 +45,52 @@ class Desk:
     kept_days: int = KEPT_DAYS
 
 
-def open_request(database: Database, intake: Intake, desk: Desk, *, request_id: str, law: str, by: str) -> Request:
-    """Store a request as it came in; its clock runs from its receipt. `law` is a key of `clock.LAWS`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matter:
+    """A request as callers see it."""
+
+    request: Request
+    standing: Standing
+    left: int | None  # days until it is due, negative where it is late; None while no clock runs
+    warnings: tuple[str, ...] = ()  # of the channel that it came by, sentences
+    pictures: tuple[bytes, ...] = field(repr=False, default=())  # that came along; in memory only
+
+    @property
+    def id(self) -> str:
+        """The request's number."""
+        return self.request.id
+
+    @property
+    def receipt(self) -> str:
+        """The number by which the person is found again without saying who they are."""
+        return told(self.request, "receipt")
+
+    def count(self, verdict: str) -> int:
+        """How many candidates were reviewed so: yes, no or unsure."""
+        return sum(one.verdict == verdict for one in self.request.reviews)
+
+
+def matter(tx: Tx, request: Request, desk: Desk) -> Matter:
+    """A request with where it stands today."""
+    now = standing(request, desk)
+    runs = now.state in ("opened", "extended")
+    return Matter(
+        request=request, standing=now, left=(now.due - clock.local_day(tx.now, desk.zone)).days if runs else None
+    )
+
+
+def told(request: Request, what: str) -> str:
+    """What was said last of something: `receipt`, `paused` (what is needed), `answered` (the answer)."""
+    return next((text for key, text in reversed(request.asked.said) if key == what), "")
+
+
+def open_request(
+    database: Database, intake: Intake, desk: Desk, *, request_id: str, receipt_id: str, law: str, by: str
+) -> Request:
+    """Store a request as it came in; its clock runs from its receipt. `law` is a key of `clock.LAWS`.
+
+    `receipt_id` is the number that the person gets with the first letter.
+    """
     with database.write() as tx:
         received = clock.local_day(intake.received_at, desk.zone)
         due = clock.end_of(clock.stand(law, intake.kind, received, ()).due, desk.zone)
@@ -53,9 +104,10 @@ def open_request(database: Database, intake: Intake, desk: Desk, *, request_id: 
             received_at=intake.received_at,
             due_at=due,
             expires_at=due + timedelta(days=desk.kept_days),
-            asked=intake.asked,
+            asked=_said(intake.asked, "receipt", receipt_id),
         )
         requests.put(tx, record)
+        requests.give_receipt(tx, receipt_id, request_id)
         changed = _settle(tx, record, desk)
         _log(tx, changed, "opened", by, {"channel": intake.channel, "received": received.isoformat()})
     return changed
@@ -81,21 +133,36 @@ def settle(database: Database, request_id: str, kind: str, desk: Desk, *, by: st
     return changed
 
 
-def take_step(database: Database, request_id: str, what: str, desk: Desk, *, by: str, reason: str = "") -> Request:
+def take_step(  # noqa: PLR0917
+    database: Database,
+    request_id: str,
+    what: str,
+    desk: Desk,
+    reason: str = "",
+    said: str = "",
+    *,
+    by: str,
+    bundle: bytes | None = None,
+) -> Request:
     """Take a step today: acknowledged, paused, resumed, extended, answered or closed (`clock.stand` says which can be).
 
     An answer has an outcome as its reason, one of `OUTCOMES`, and needs a kind that a person confirmed and candidates
-    that are all settled. Raises `UsageError` otherwise; nothing is changed then.
+    that are all settled; that all was erased is told only once it is. `said` is what the person is told, and is kept;
+    of a `bundle` that they are given, the hash is logged. With closing, an answer that was kept goes.
+    Raises `UsageError` otherwise; nothing is changed then.
     """
     with database.write() as tx:
         record = requests.find(tx, request_id)
         if what == "answered":
-            _demand_answerable(record, reason)
+            _demand_answerable(tx, record, reason)
         step = Step(on=clock.local_day(tx.now, desk.zone), what=what, reason=reason)
         until = {"expires_at": tx.now + timedelta(days=desk.kept_days)} if what == "answered" else {}
-        changed = _settle(tx, record, desk, steps=(*record.steps, step), **until)
-        said = {"outcome": reason} if what == "answered" else {"for": reason} if what == "paused" else {}
-        _log(tx, changed, what, by, said, reason=reason)
+        asked = _said(record.asked, what, reason if what == "extended" else said)
+        changed = _settle(tx, record, desk, steps=(*record.steps, step), asked=asked, **until)
+        public = {"outcome": reason} if what == "answered" else {"for": reason} if what == "paused" else {}
+        if what == "closed":
+            requests.drop_answer(tx, request_id)
+        _log(tx, changed, what, by, public, reason=reason, bundle=bundle)
     return changed
 
 
@@ -109,16 +176,27 @@ def look(
     files: Sequence[bytes] = (),
     imprints: Sequence[bytes] = (),
     collection_id: str | None = None,
+    scanned: Sequence[Candidate] = (),
 ) -> list[Candidate]:
-    """Find candidates by what the person gave, and put them up for review. Of files and pictures nothing is kept."""
+    """Find candidates by what the person gave, and put them up for review. Of files and pictures nothing is kept.
+
+    `scanned` are those that a transient scan found.
+    """
     with database.read() as tx:  # an album means opening every photo, 1 s for 100,000: nobody waits for that
         given = tuple(dict.fromkeys((*requests.find(tx, request_id).asked.clues, *clues)))
         found = identify.find(tx, given, files=files, imprints=imprints, collection_id=collection_id)
+        found += [one for one in scanned if one.photo_id not in {other.photo_id for other in found}]
     with database.write() as tx:
         record = requests.find(tx, request_id)
         known = {(one.photo_id, one.face_id) for one in record.reviews}
         new = tuple(
-            Review(photo_id=one.photo_id, face_id=face_id, verdict="unsure", on=clock.local_day(tx.now, desk.zone))
+            Review(
+                photo_id=one.photo_id,
+                face_id=face_id,
+                verdict="unsure",
+                on=clock.local_day(tx.now, desk.zone),
+                box=identify.place(one) if face_id is None else None,
+            )
             for one in found
             for face_id in (one.face_ids or (None,))
             if (one.photo_id, face_id) not in known
@@ -130,16 +208,26 @@ def look(
     return found
 
 
-def review(
-    database: Database, request_id: str, verdicts: Iterable[tuple[str, str | None, str]], desk: Desk, *, by: str
-) -> Request:
-    """Record what the operator says of candidates: (photo, face or None, yes, no or unsure)."""
+def review(database: Database, request_id: str, verdicts: Mapping[str, str], desk: Desk, *, by: str) -> Request:
+    """Record what the operator says of candidates, by id of a face or a photo: yes, no or unsure (`identify.review`)."""
     with database.write() as tx:
         record = requests.find(tx, request_id)
         settled = identify.review(record, verdicts, on=clock.local_day(tx.now, desk.zone))
         changed = requests.advance(tx, record, reviews=settled)
         _log(tx, changed, "reviewed", by, dict(Counter(one.verdict for one in settled)))
     return changed
+
+
+def reaches(tx: Tx, request_id: str) -> tuple[str, list[Scope]]:
+    """The ground and the scopes of the erasure that a request asks for, one for each collection.
+
+    Raises `UsageError` if it asks for none, if its kind was only guessed, or if nothing was confirmed.
+    """
+    record = requests.find(tx, request_id)
+    if record.kind not in GROUNDS:
+        raise UsageError(f"This request ({record.kind}) erases nothing; {', '.join(GROUNDS)} do. Nothing was changed.")
+    _demand_confirmed(record)
+    return GROUNDS[record.kind], identify.confirmed(tx, record)
 
 
 def sweep(database: Database) -> int:
@@ -153,6 +241,11 @@ def sweep(database: Database) -> int:
     return len(gone)
 
 
+def note_answer(tx: Tx, request: Request, what: str, by: str, bundle: bytes) -> None:
+    """Log that the answer of a request was made, or frozen; its hash stands sealed in the line's detail."""
+    _log(tx, request, what, by, {"bytes": len(bundle)}, bundle=bundle)
+
+
 def _settle(tx: Tx, record: Request, desk: Desk, **changes: Any) -> Request:
     """Store a request with these changes, and with the state and date that follow from them."""
     changed = requests.advance(tx, record, **changes)
@@ -160,17 +253,42 @@ def _settle(tx: Tx, record: Request, desk: Desk, **changes: Any) -> Request:
     return requests.advance(tx, changed, state=now.state, due_at=clock.end_of(now.due, desk.zone))
 
 
-def _demand_answerable(record: Request, outcome: str) -> None:
-    if outcome not in OUTCOMES:
-        raise UsageError(f"An answer has one of these outcomes: {', '.join(OUTCOMES)}. Nothing was changed.")
+def _said(asked: Asked, what: str, text: str) -> Asked:
+    return replace(asked, said=(*asked.said, (what, text))) if text else asked
+
+
+def _demand_confirmed(record: Request) -> None:
     if not record.confirmed:
         raise UsageError("What the person wants was only guessed. Confirm the kind first. Nothing was changed.")
+
+
+def _demand_answerable(tx: Tx, record: Request, outcome: str) -> None:
+    if outcome not in OUTCOMES:
+        raise UsageError(f"An answer has one of these outcomes: {', '.join(OUTCOMES)}. Nothing was changed.")
+    _demand_confirmed(record)
     if unsure := sum(one.verdict == "unsure" for one in record.reviews):
         raise UsageError(f"{unsure} candidates are not settled. Review them with yes or no first. Nothing was changed.")
+    if outcome == "nothing" and any(one.verdict == "yes" for one in record.reviews):
+        raise UsageError("Candidates were confirmed, so something was found. Nothing was changed.")
+    if record.kind in GROUNDS and outcome == "granted" and (left := sum(map(len, identify.still_there(tx, record)))):
+        raise UsageError(
+            f"{left} of what was confirmed is still there. Erase it first (`countenance erase --request {record.id}`), "
+            "or answer partly or refused. Nothing was changed."
+        )
 
 
-def _log(tx: Tx, request: Request, what: str, by: str, public: Mapping[str, Any], *, reason: str = "") -> None:
+def _log(
+    tx: Tx,
+    request: Request,
+    what: str,
+    by: str,
+    public: Mapping[str, Any],
+    *,
+    reason: str = "",
+    bundle: bytes | None = None,
+) -> None:
     due = datetime.fromtimestamp(int(request.due_at.timestamp()), UTC).isoformat()
     said = {"kind": request.kind, "law": request.law, "state": request.state, "due": due, **public}
     detail = {"request": request.id, "by": by} | ({"reason": reason} if reason else {})
+    detail |= {"bundle": hashlib.sha256(bundle).hexdigest()} if bundle else {}
     log.append(tx, Entry(kind=f"request:{what}", public=said, parts=((requests.item_of(tx, request.id), detail),)))

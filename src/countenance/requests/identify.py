@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -17,12 +17,16 @@ from urllib.parse import unquote, urlsplit
 
 from countenance.errors import UsageError
 from countenance.orders import scope as scopes
-from countenance.records import Photo, Scope, Source
+from countenance.orders.survey import subjects_gone
+from countenance.records import Box, Photo, Scope, Source
 from countenance.store import faces, lookup, photos, requests, sources
 from countenance.store.database import Tx
+from countenance.store.faces import Stored
 from countenance.store.lookup import Seen
 from countenance.store.requests import Clue, Request, Review
-from countenance.vision.imprint import mirrored
+from countenance.vision import imprint
+from countenance.vision.decode import decode
+from countenance.vision.detect import FIRST
 
 CLUES = {
     "address": "where a photo is: its path or web address, or the end of it",
@@ -40,6 +44,10 @@ NEAR = 40
 Of 386 photographs every copy at half the size and JPEG quality 60 differs in at most 13, every one trimmed by 2 % at each
 side in at most 27; of 77,000 pairs of different ones, one in 77,000 differs in fewer than 40. A candidate is only looked at."""
 
+SURE = 0.43
+"""The score from which a face of a confirmed photo is taken for the person's: among 100 faces one search in 100 for a
+stranger gives one as high. A scan shows far less sure ones."""
+
 MAX_CANDIDATES = 1_000
 """A person's review has an end; more than this says that the clue is too wide."""
 
@@ -50,6 +58,14 @@ _ALBUM = re.compile(r"(?P<folder>.*?) ?(?P<day>(?<!\S)\d{4}-\d{2}(?:-\d{2})?)?",
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """Where in a photo a face looks like an offered one, as a transient scan saw it."""
+
+    box: Box
+    score: float  # cosine, -1 to 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """One photo that a clue leads to, for the operator's eyes."""
 
@@ -57,6 +73,13 @@ class Candidate:
     collection_id: str
     face_ids: tuple[str, ...]  # held faces in it; of a subject's name only that subject's
     by: tuple[str, ...]  # the kinds of clue that led to it
+    likenesses: tuple[Likeness, ...] = ()  # of a transient scan only, the likest first
+
+
+def place(one: Candidate) -> Box | None:
+    """Where in a photo the person surely is, by a transient scan; None if nowhere or in several places."""
+    sure = [like.box for like in one.likenesses if like.score >= SURE]
+    return sure[0] if len(sure) == 1 else None
 
 
 def find(
@@ -69,7 +92,7 @@ def find(
 ) -> list[Candidate]:
     """What these clues, files and pictures lead to, photo by photo.
 
-    `imprints` are those of one offered picture (`vision.imprint`, 32 bytes each). Raises `UsageError` for a clue that
+    `imprints` are those of offered pictures (`vision.imprint`, 32 bytes each). Raises `UsageError` for a clue that
     cannot be, or one that leads to more than `MAX_CANDIDATES` photos.
     """
     given = [*clues, *(Clue(kind="sha256", value=hashlib.sha256(file).hexdigest()) for file in files)]
@@ -93,42 +116,69 @@ def find(
     ]
 
 
-def review(request: Request, verdicts: Iterable[tuple[str, str | None, str]], *, on: date) -> tuple[Review, ...]:
-    """The request's reviews with these (photo, face or None, verdict) added; a later verdict replaces an earlier one."""
+def imprints_of(content: bytes) -> tuple[bytes, ...]:
+    """The imprints of an offered picture, in a worker. Raises `BadImage`; nothing of it is kept."""
+    return imprint.imprints(decode(content, FIRST).pixels)
+
+
+def review(request: Request, verdicts: Mapping[str, str], *, on: date) -> tuple[Review, ...]:
+    """The request's reviews after what the operator says of candidates, by id of a face or a photo.
+
+    A verdict on a photo is one on every face of it; yes takes the photo as a whole, and its faces that nobody judged
+    count as other people's. Raises `UsageError` for what is no candidate, so that no typing error reaches a stranger.
+    """
     settled = {(one.photo_id, one.face_id): one for one in request.reviews}
-    for photo_id, face_id, verdict in verdicts:
+    for name, verdict in verdicts.items():
         if verdict not in VERDICTS:
             raise UsageError(f"{verdict} is no verdict; choose one of {', '.join(VERDICTS)}. Nothing was changed.")
-        settled[photo_id, face_id] = Review(photo_id=photo_id, face_id=face_id, verdict=verdict, on=on)  # type: ignore[arg-type]
+        meant = [key for key in settled if name in key]
+        if not meant:
+            raise UsageError(f"{name} is no candidate of this request. Nothing was changed; look for it first.")
+        said = dict.fromkeys(meant, verdict)
+        if verdict == "yes" and meant[0][0] == name:
+            said = {key: "no" for key in meant if settled[key].verdict == "unsure"} | {(name, None): "yes"}
+        for (photo_id, face_id), one in said.items():
+            box = settled[photo_id, face_id].box if (photo_id, face_id) in settled else None
+            settled[photo_id, face_id] = Review(photo_id=photo_id, face_id=face_id, verdict=one, on=on, box=box)  # type: ignore[arg-type]
     return tuple(settled.values())
 
 
 def confirmed(tx: Tx, request: Request) -> list[Scope]:
-    """What the request reaches: all that was reviewed with yes and is still held, a scope for each collection.
+    """What the request reaches: all that was reviewed with yes and is still there, a scope for each collection.
 
     A face takes its photo along as every erasure does (`orders.scope`); a photo that was confirmed as a whole goes as a
-    whole. Raises `UsageError` if something is still unsure, or if nothing was confirmed.
+    whole, and so does an enrolled subject of whom nothing is left. A withdrawal of consent reaches the whole subject,
+    as `Vault.withdraw` does. Raises `UsageError` if something is unsure, or if there is nothing to reach.
     """
     if unsure := sum(one.verdict == "unsure" for one in request.reviews):
         raise UsageError(
             f"{unsure} candidates are still unsure. Settle them with yes or no first. Nothing was changed."
         )
-    yes = [one for one in request.reviews if one.verdict == "yes"]
-    if not yes:
+    if not any(one.verdict == "yes" for one in request.reviews):
         raise UsageError("No candidate was confirmed, so there is nothing to reach. Nothing was changed.")
-    scoped: list[Scope] = []
-    held = {face.id for face in faces.stored(tx, id=[one.face_id for one in yes if one.face_id], state="held")}
-    for_faces: dict[str, list[str]] = {}
-    for face_id in sorted(held):
-        for_faces.setdefault(faces.find(tx, face_id).collection_id, []).append(face_id)
-    scoped += [scopes.of_faces(tx, of_one, reason="request") for of_one in for_faces.values()]
-    whole: dict[str, list[str]] = {}
-    for photo in _present(tx, (one.photo_id for one in yes if one.face_id is None)):
-        whole.setdefault(photo.collection_id, []).append(photo.id)
-    scoped += [scopes.of_photos(tx, of_one) for of_one in whole.values()]
-    if not scoped:
+    whole, in_part = still_there(tx, request)
+    going = faces.stored(tx, photo_id=list(whole)) + faces.stored(tx, id=in_part)
+    if request.kind == "withdrawal":
+        going += faces.stored(tx, subject_id=[face.subject_id for face in going if face.subject_id])
+    found = photos.several(tx, {*whole, *(face.photo_id for face in going)})
+    if not found:
         raise UsageError("All that was confirmed is gone already. Nothing was changed.")
+    scoped = []
+    for collection_id in dict.fromkeys(photo.collection_id for photo in found.values()):
+        here = [face for face in going if found[face.photo_id].collection_id == collection_id]
+        face_ids = {face.id for face in here}
+        theirs = {face.subject_id for face in here if face.subject_id} if request.kind == "withdrawal" else ()
+        subject_ids = sorted({*theirs, *subjects_gone(tx, collection_id, face_ids)})
+        photo_ids = [photo_id for photo_id in whole if found[photo_id].collection_id == collection_id]
+        scoped.append(scopes.of_request(tx, request.id, collection_id, photo_ids, face_ids, subject_ids))
     return scoped
+
+
+def still_there(tx: Tx, request: Request) -> tuple[list[str], list[str]]:
+    """Of what was reviewed with yes, the photos as a whole and the faces that no erasure has reached."""
+    yes = [one for one in request.reviews if one.verdict == "yes"]
+    whole = lookup.present(tx, [one.photo_id for one in yes if one.face_id is None])
+    return whole, sorted(faces.beyond_stop(tx, [one.face_id for one in yes if one.face_id]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +200,7 @@ class _Search:
     def with_faces(self, photo_ids: Iterable[str]) -> dict[str, set[str]]:
         """Photos of the collection that no erasure has stopped, with the faces held in them."""
         held: dict[str, set[str]] = {photo.id: set() for photo in _present(self.tx, photo_ids) if self.covers(photo)}
-        for face in faces.stored(self.tx, photo_id=list(held), state="held"):
+        for face in _free(self.tx, photo_id=list(held)):
             held[face.photo_id].add(face.id)
         return held
 
@@ -215,10 +265,11 @@ def _by_receipt(search: _Search, value: str) -> dict[str, set[str]]:
         return _of_subjects(search, [about])
     if about.startswith("pho_"):
         return search.with_faces([about])
-    yes = [one for one in requests.find(search.tx, about).reviews if one.verdict == "yes"]
-    chosen = {one.face_id for one in yes if one.face_id}
-    whole = search.with_faces(one.photo_id for one in yes)
-    return {photo_id: held & chosen or held for photo_id, held in whole.items()}
+    whole, in_part = still_there(search.tx, requests.find(search.tx, about))
+    found: dict[str, set[str]] = {}
+    for face in faces.stored(search.tx, id=in_part):
+        found.setdefault(face.photo_id, set()).add(face.id)
+    return {name: found[name] for name in search.with_faces(found)} | search.with_faces(whole)
 
 
 def _by_identity(_search: _Search, _value: str) -> dict[str, set[str]]:
@@ -226,7 +277,7 @@ def _by_identity(_search: _Search, _value: str) -> dict[str, set[str]]:
 
 
 def _by_imprint(search: _Search, offered: Sequence[bytes]) -> dict[str, set[str]]:
-    wanted = [int.from_bytes(one) for each in offered for one in (each, mirrored(each))]
+    wanted = [int.from_bytes(one) for each in offered for one in (each, imprint.mirrored(each))]
     return search.with_faces(
         seen.photo_id
         for _, seen in search.seen()
@@ -236,7 +287,7 @@ def _by_imprint(search: _Search, offered: Sequence[bytes]) -> dict[str, set[str]
 
 def _of_subjects(search: _Search, subject_ids: Iterable[str]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    for face in faces.stored(search.tx, subject_id=list(subject_ids), state="held"):
+    for face in _free(search.tx, subject_id=list(subject_ids)):
         found.setdefault(face.photo_id, set()).add(face.id)
     return {photo_id: found[photo_id] for photo_id in search.with_faces(found)}
 
@@ -269,6 +320,13 @@ def _within(location: str, address: str, folder: tuple[str, ...]) -> bool:
     inside = _segments(address)[:-1]
     full = _segments(location) + inside
     return folder in (inside[: len(folder)], full[: len(folder)])
+
+
+def _free(tx: Tx, **where: list[str]) -> list[Stored]:
+    """Faces that no erasure has stopped."""
+    found = faces.stored(tx, **where)
+    free = faces.beyond_stop(tx, [face.id for face in found])
+    return [face for face in found if face.id in free]
 
 
 def _present(tx: Tx, photo_ids: Iterable[str]) -> list[Photo]:

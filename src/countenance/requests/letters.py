@@ -211,6 +211,15 @@ LETTERS: dict[str, tuple[str, Callable[[_Page], tuple[str, ...]]]] = {
 }
 """Each letter's subject and body."""
 
+SAYS = dict.fromkeys(LETTERS, "") | {
+    "pause": "paused",
+    "extension": "extended",
+    "answer": "answered",
+    "refusal": "answered",
+    "nothing": "answered",
+}
+"""For each letter, the step of which it tells what was said (`desk.told`)."""
+
 
 def _end(page: _Page, sender: Sender) -> tuple[str, ...]:
     law = law_of(page.case.law)

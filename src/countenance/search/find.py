@@ -11,7 +11,7 @@ import numpy as np
 
 from countenance import errors, ids
 from countenance.audit import log
-from countenance.gate.admit import admit_probe, missing
+from countenance.gate.admit import admit_probe, lacks
 from countenance.records import (
     Admitted,
     Box,
@@ -30,7 +30,7 @@ from countenance.search.gallery import Galleries
 from countenance.search.ordered import demand_still, shows
 from countenance.search.question import DEFAULT_FPIR, Question
 from countenance.search.release import release
-from countenance.store import collections, faces, orders, photos, searches, subjects
+from countenance.store import collections, faces, links, orders, photos, searches, subjects
 from countenance.store.database import Database, Tx
 from countenance.vision.examine import MODEL, examine
 
@@ -49,7 +49,7 @@ class Probe:
     quality: Quality | None
     reasons: tuple[str, ...]
     template: Template | None
-    without: frozenset[int] = frozenset()  # row numbers that are the probe itself
+    without: frozenset[int] = frozenset()  # row numbers that are the probe itself, or known to be somebody else
 
 
 def look(  # noqa: PLR0917 - a worker is called by position
@@ -81,25 +81,29 @@ def of_picture(tx: Tx, galleries: Galleries, collection_id: str, seen: Seen, num
 
 
 def of_face(tx: Tx, collection_id: str, face_id: str) -> list[Probe]:
-    """The probe that a stored face is; it does not find itself."""
+    """The probe that a stored face is; it finds neither itself nor whom it is known not to be."""
     face = faces.find(tx, face_id)
     collection, photo = collections.find(tx, collection_id), photos.find(tx, face.photo_id)
-    if face.collection_id != collection_id or not shows(tx, orders.in_force(tx), collection, photo):
+    if face.collection_id != collection_id or not shows(orders.in_force(tx), collection, photo, face):
         raise errors.NotFound(noun="face", name=face_id)
     itself = frozenset(stored.row for stored in faces.stored(tx, id=face_id))
+    enrolled = faces.stored(tx, subject_id=face.subject_id, enrolled=True) if face.subject_id else []
+    without = itself | links.apart(tx, [face_id, *(stored.id for stored in enrolled)], face.subject_id)
     template = faces.template(tx, face_id)
-    return [Probe(number=1, box=face.box, quality=face.quality, reasons=(), template=template, without=itself)]
+    return [Probe(number=1, box=face.box, quality=face.quality, reasons=(), template=template, without=without)]
 
 
 def of_subject(tx: Tx, collection_id: str, name_or_id: str) -> list[Probe]:
-    """The probe that a subject is: the mean of its enrolment photos, which are not found themselves."""
+    """The probe that a subject is: the mean of its enrolment photos, which are not found, nor who is known not to be it."""
     subject = subjects.find(tx, name_or_id, collection_id)
     if subject not in subjects.consenting(tx, collection_id):
         raise errors.Refused(f"{subject.name}'s consent is not in force, so nothing was searched.")
     mean = subjects.mean_template(tx, subject.id)
     if mean is None:
-        raise errors.NoFace(f"{subject.name} has no enrolment photo left, so nothing was searched.")
-    rows = frozenset(stored.row for stored in faces.stored(tx, subject_id=subject.id, enrolled=True))
+        raise errors.NoFace(f"{subject.name} has no enrolment photo that may be used, so nothing was searched.")
+    enrolled = faces.stored(tx, subject_id=subject.id, enrolled=True)
+    rows = frozenset(stored.row for stored in enrolled)
+    rows |= links.apart(tx, [stored.id for stored in enrolled], subject.id)
     return [Probe(number=1, box=(0, 0, 0, 0), quality=None, reasons=(), template=mean, without=rows)]
 
 
@@ -113,8 +117,8 @@ def find(
     with database.write() as tx:
         collection = collections.find(tx, question.collection_id)
         demand_still(tx, question)
-        if gaps := missing(collection):
-            raise errors.Incomplete(name=collection.name, missing="; ".join(gaps))
+        if lacking := lacks(collection, tx.now.date()):
+            raise lacking
         engine = galleries.of(tx, collection.id)
         size = len(engine)
         threshold = table.threshold(question.fpir, size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from countenance import errors
 from countenance.audit import log
 from countenance.gate.reach import binding, facts_of_photo, hides, serves, stopped, stops_whole
-from countenance.records import Collection, Entry, InForce, Order, Photo, Refusal
+from countenance.records import Collection, Entry, Face, InForce, Order, Photo, Refusal
 from countenance.search.question import Question
 from countenance.store import collections, orders
 from countenance.store.database import Database, Tx
@@ -28,12 +28,12 @@ def demand_still(tx: Tx, question: Question) -> None:
         raise errors.Refused(_refusal(found.order, question).sentence)
 
 
-def shows(tx: Tx, in_force: tuple[InForce, ...], collection: Collection, photo: Photo) -> bool:
-    """Whether no order in force keeps a photo from being shown (promise P4)."""
+def shows(in_force: tuple[InForce, ...], collection: Collection, photo: Photo, face: Face) -> bool:
+    """Whether no order in force keeps a face from being shown (promise P4); one about subjects stops their faces only."""
     if not in_force:
         return True
-    facts = facts_of_photo(photo, purpose=collection.purpose, subjects=orders.subjects_of(tx, photo.id))
-    return binding(in_force, facts) is None
+    subjects = (face.subject_id,) if face.subject_id else ()
+    return binding(in_force, facts_of_photo(photo, purpose=collection.purpose, subjects=subjects)) is None
 
 
 def _against(tx: Tx, question: Question) -> InForce | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from countenance.gate.admit import missing
-from countenance.records import ART6, ART9, Collection, Face, Hit, Photo, Source, Subject
+from countenance.gate.admit import lacks, lawful
+from countenance.records import ART6, ART9, Box, Collection, Face, Hit, Photo, Source, Subject
 from countenance.search.calibration import Calibration
 from countenance.search.ordered import shows
 from countenance.store import faces, orders, photos, sources, subjects
@@ -21,7 +21,7 @@ def release(
     tx: Tx, collection: Collection, candidates: Mapping[int, float], *, gallery: int, calibration: Calibration
 ) -> list[Hit]:
     """Turn candidates (row number -> score) into hits, best first. What may not be shown is left out."""
-    if missing(collection):
+    if lacks(collection, tx.now.date()):
         return []
     held = faces.by_rows(tx, candidates, tx.second)
     known = {subject.id: subject for subject in subjects.every(tx, collection.id)}
@@ -37,11 +37,24 @@ def release(
         ):
             continue
         photo = photos.find(tx, face.photo_id)
-        if photo.state not in {"held", "vanished"} or not shows(tx, in_force, collection, photo):
+        if not lawful(collection, photo.evidence, tx.now):
+            continue
+        if photo.state not in {"held", "vanished"} or not shows(in_force, collection, photo, face):
             continue
         fpir = calibration.fpir(score, gallery)
+        hidden = faces.hidden_boxes(tx, photo.id)
         hits.append(
-            _hit(tx, collection, face, photo, sources.find(tx, photo.source_id), subject, score=score, fpir=fpir)
+            _hit(
+                tx,
+                collection,
+                face,
+                photo,
+                sources.find(tx, photo.source_id),
+                subject,
+                score=score,
+                fpir=fpir,
+                hidden=hidden,
+            )
         )
     return hits
 
@@ -70,7 +83,9 @@ def _hit(  # noqa: PLR0917 - one argument a record
     *,
     score: float,
     fpir: float,
+    hidden: list[Box],
 ) -> Hit:
+    clear = not any(_overlap(box, face.crop_box) for box in hidden)
     return Hit(
         face_id=face.id,
         photo_id=photo.id,
@@ -87,5 +102,9 @@ def _hit(  # noqa: PLR0917 - one argument a record
         expires_at=face.expires_at,
         because=because(collection, face, photo, source, subject),
         crop_box=face.crop_box,
-        crop=faces.crop(tx, face.id),
+        crop=faces.crop(tx, face.id) if clear else b"",  # no part of a face that is hidden is shown beside another
     )
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]

@@ -17,13 +17,13 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Self, cast
 
 from countenance.errors import AddressUnreadable, BadImage, SourceError, SourceGone, UsageError
 from countenance.records import Address
-from countenance.sources.opened import HEAD, LIMIT, Content, Fetch, hidden, sift, unchangeable, unwanted
+from countenance.sources.opened import HEAD, LIMIT, WELL_KNOWN, Content, Fetch, hidden, sift, unchangeable, unwanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -71,7 +71,7 @@ class Archive:
     def __init__(self, location: str) -> None:
         self.skipped: Counter[str] = Counter()
         self._path = os.path.realpath(location)
-        self._members = _zip if form_of(self._path) == "zip" else _tar
+        self._members, self._notes = (_zip, _zip_notes) if form_of(self._path) == "zip" else (_tar, _tar_notes)
 
     def list(self) -> Iterator[Address]:
         """Yield members in stored order; of those with the same name, the first."""
@@ -82,6 +82,18 @@ class Archive:
         """Read the wanted members in one pass."""
         self.skipped.clear()
         return sift(self._members(self._path, self.skipped), wanted)
+
+    def notes(self, wanted: Callable[[str], bool], most: int) -> Iterator[tuple[str, bytes]]:
+        """Look through the archive once more, and unpack only what is wanted."""
+        seen: set[int] = set()
+
+        def chosen(name: str) -> bool:
+            open_to_all = not hidden(name) or name.startswith(WELL_KNOWN)
+            return open_to_all and wanted(name) and not _repeats(name, seen)
+
+        for name, fetch in self._notes(self._path, chosen, most):
+            with suppress(AddressUnreadable, BadImage):
+                yield name, fetch()
 
     def read(self, address: Address) -> bytes:
         """Look through the archive for one member and return its content."""
@@ -177,23 +189,34 @@ def _reading() -> Iterator[None]:
 
 
 def _zip(path: str, skipped: Counter[str]) -> Iterator[Member]:
+    seen: set[int] = set()
+    for archive, info, name in _zip_members(path):
+        reason = _zip_reason(archive, info, name)
+        if reason is None and _repeats(name, seen):
+            reason = "repeated"
+        if reason is not None:
+            skipped[reason] += 1
+            continue
+        address = Address(path=name, size=info.file_size, modified_ns=_zip_time(info))
+        yield address, lambda archive=archive, info=info: _zip_read(archive, info)  # type: ignore[misc]
+
+
+def _zip_notes(path: str, wanted: Callable[[str], bool], most: int) -> Iterator[tuple[str, Fetch]]:
+    for archive, info, name in _zip_members(path):
+        if _zip_special(info) is None and wanted(name):
+            yield name, lambda archive=archive, info=info: _zip_read(archive, info, most)  # type: ignore[misc]
+
+
+def _zip_members(path: str) -> Iterator[tuple[zipfile.ZipFile, zipfile.ZipInfo, str]]:
+    """Yield each member that is no folder, with the open archive and the member's name."""
     with _file(path) as file:
         archive = zipfile.ZipFile(file)
         if sum(info.compress_size for info in archive.infolist()) > os.fstat(file.fileno()).st_size:
             raise SourceError(_BOMB.format(ratio=RATIO))  # members that share their bytes
-        seen: set[int] = set()
         for info in archive.infolist():
             name = _zip_name(info)
-            if name.endswith("/"):
-                continue
-            reason = _zip_reason(archive, info, name)
-            if reason is None and _repeats(name, seen):
-                reason = "repeated"
-            if reason is not None:
-                skipped[reason] += 1
-                continue
-            address = Address(path=name, size=info.file_size, modified_ns=_zip_time(info))
-            yield address, lambda info=info: _zip_read(archive, info)  # type: ignore[misc]
+            if not name.endswith("/"):
+                yield archive, info, name
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
@@ -212,15 +235,21 @@ def _zip_time(info: zipfile.ZipInfo) -> int:
 
 
 def _zip_reason(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> str | None:
-    mode = info.external_attr >> 16
     if hidden(name):
         return "hidden"
-    if info.create_system == 3 and stat.S_IFMT(mode) not in {0, stat.S_IFREG}:  # noqa: PLR2004 (3: Unix)
-        return "link" if stat.S_ISLNK(mode) else "special"
+    if special := _zip_special(info):
+        return special
     try:
         return unwanted(name, lambda: _zip_read(archive, info, HEAD))
     except (AddressUnreadable, BadImage):
         return "unreadable"
+
+
+def _zip_special(info: zipfile.ZipInfo) -> str | None:
+    mode = info.external_attr >> 16
+    if info.create_system == 3 and stat.S_IFMT(mode) not in {0, stat.S_IFREG}:  # noqa: PLR2004 (3: Unix)
+        return "link" if stat.S_ISLNK(mode) else "special"
+    return None
 
 
 def _zip_read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int = -1) -> bytes:
@@ -254,13 +283,33 @@ class _Header(tarfile.TarInfo):
 
 
 def _tar(path: str, skipped: Counter[str]) -> Iterator[Member]:
+    seen: set[int] = set()
+    for archive, info in _tar_members(path):
+        member = _TarMember(archive, info)
+        reason = member.reason()
+        if reason is None and _repeats(info.name, seen):
+            reason = "repeated"
+        if reason is not None:
+            skipped[reason] += 1
+            continue
+        yield Address(path=info.name, size=info.size, modified_ns=_tar_time(info)), member.read
+
+
+def _tar_notes(path: str, wanted: Callable[[str], bool], most: int) -> Iterator[tuple[str, Fetch]]:
+    for archive, info in _tar_members(path):
+        name = info.name.removeprefix("./")
+        if info.isreg() and not info.issparse() and wanted(name):
+            yield name, lambda archive=archive, info=info: _TarMember(archive, info).read(most)  # type: ignore[misc]
+
+
+def _tar_members(path: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Yield each member that is no folder, with the open archive, while the pass stands at it."""
     form = form_of(path)
     with _file(path) as file:
         most = RATIO * os.fstat(file.fileno()).st_size + LIMIT
         archive = tarfile.open(  # noqa: SIM115 (closed with its file)
             fileobj=_UNPACK[form](file), mode="r:", tarinfo=_Header, encoding="utf-8", errors="surrogateescape"
         )
-        seen: set[int] = set()
         before = -1
         while (info := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined] # else each header stays in memory
@@ -269,16 +318,8 @@ def _tar(path: str, skipped: Counter[str]) -> Iterator[Member]:
             if archive.offset > most:
                 raise SourceError(_BOMB.format(ratio=RATIO))
             before = archive.offset
-            if info.isdir():
-                continue
-            member = _TarMember(archive, info)
-            reason = member.reason()
-            if reason is None and _repeats(info.name, seen):
-                reason = "repeated"
-            if reason is not None:
-                skipped[reason] += 1
-                continue
-            yield Address(path=info.name, size=info.size, modified_ns=_tar_time(info)), member.read
+            if not info.isdir():
+                yield archive, info
 
 
 class _TarMember:
@@ -301,12 +342,12 @@ class _TarMember:
         self._head = self._file.read(HEAD)
         return self._head
 
-    def read(self) -> bytes:
+    def read(self, most: int | None = None) -> bytes:
         assert self._file is not None
-        if self._info.size > LIMIT:
+        if most is None and self._info.size > LIMIT:
             raise BadImage("too-many-bytes")
         with _reading():
-            return self._head + self._file.read()
+            return self._head + self._file.read(-1 if most is None else most)
 
 
 def _tar_time(info: tarfile.TarInfo) -> int:

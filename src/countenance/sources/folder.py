@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 from countenance.errors import AddressUnreadable, BadImage, DiskFull, SourceError, SourceGone, UsageError
 from countenance.records import Address
 from countenance.sources.companion import FOLDERS, Companion, companions
-from countenance.sources.opened import HEAD, LIMIT, Content, hidden, sift, unwanted
+from countenance.sources.opened import HEAD, LIMIT, WELL_KNOWN, Content, hidden, sift, unwanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -64,7 +64,7 @@ class Folder:
             path = left.pop()
             try:
                 with self._folder(path) as folder:
-                    files, folders = self._names(folder)
+                    files, folders = self._names(folder, self.skipped)
                     left.extend(path + name + "/" for name in reversed(folders))
                     for name in files:
                         if (address := self._address(folder, path, name)) is not None:
@@ -76,6 +76,20 @@ class Folder:
     def photos(self, wanted: Callable[[Address], bool]) -> Iterator[tuple[Address, Content]]:
         """Read each listed file that is wanted."""
         return sift(((address, partial(self.read, address)) for address in self.list()), wanted)
+
+    def notes(self, wanted: Callable[[str], bool], most: int) -> Iterator[tuple[str, bytes]]:
+        """Walk the folder once more, and open only what is wanted."""
+        left = ["", WELL_KNOWN]
+        while left:
+            path = left.pop()
+            with suppress(OSError), self._folder(path) as folder:
+                files, folders = self._names(folder, Counter())
+                left.extend(path + name + "/" for name in reversed(folders))
+                for name in files:
+                    if wanted(path + name):
+                        with suppress(OSError):
+                            yield path + name, _head(folder, name, most)
+        os.close(self._top())
 
     def read(self, address: Address) -> bytes:
         """Return the whole content of a regular file of at most `LIMIT` bytes."""
@@ -206,26 +220,26 @@ class Folder:
         finally:
             os.close(folder)
 
-    def _names(self, folder: int) -> tuple[Sequence[str], Sequence[str]]:
+    def _names(self, folder: int, skipped: Counter[str]) -> tuple[Sequence[str], Sequence[str]]:
         """Return the sorted names of ordinary files and of folders; count the rest."""
         files, folders = [], []
         if self._identity is not None and os.fstat(folder).st_dev != self._identity[0]:
-            self.skipped["mount"] += 1
+            skipped["mount"] += 1
             return (), ()
         with os.scandir(folder) as entries:
             for entry in entries:
                 if _HALF_WRITTEN.fullmatch(entry.name):
                     _sweep(folder, entry.name)
                 elif hidden(entry.name):
-                    self.skipped["hidden"] += 1
+                    skipped["hidden"] += 1
                 elif entry.is_symlink():
-                    self.skipped["link"] += 1
+                    skipped["link"] += 1
                 elif entry.is_dir(follow_symlinks=False):
                     folders.append(entry.name)
                 elif entry.is_file(follow_symlinks=False):
                     files.append(entry.name)
                 else:
-                    self.skipped["special"] += 1
+                    skipped["special"] += 1
         return sorted(files), sorted(folders)
 
     def _address(self, folder: int, path: str, name: str) -> Address | None:
@@ -316,10 +330,10 @@ def _why(error: OSError) -> str:
     return _WHY.get(error.errno or 0, f"the medium reports {error.strerror or 'an error'}")
 
 
-def _head(folder: int, name: str) -> bytes:
+def _head(folder: int, name: str, most: int = HEAD) -> bytes:
     file = os.open(name, _FILE, dir_fd=folder)
     try:
-        return os.read(file, HEAD) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+        return os.read(file, most) if stat.S_ISREG(os.fstat(file).st_mode) else b""
     finally:
         os.close(file)
 

@@ -34,6 +34,9 @@ PICTURES = frozenset(
     | {"tif", "tiff", "webp"}
 )
 
+WELL_KNOWN = ".well-known/"
+"""The folder at a source's root for files that say something of all of it (RFC 8615)."""
+
 HEAD = 512
 """Bytes at the start of a file that tell what it is; the mark of a tar is at 257."""
 
@@ -81,6 +84,16 @@ class Opened(Protocol):
 
     def photos(self, wanted: Callable[[Address], bool]) -> Iterator[tuple[Address, Content]]:
         """Yield the content of each listed file that is `wanted`, or why it cannot be read, in one pass."""
+
+    def notes(self, wanted: Callable[[str], bool], most: int) -> Iterator[tuple[str, bytes]]:
+        """Yield path and first `most` bytes of each ordinary file whose path is `wanted`, in one pass; pictures or not.
+
+        Of hidden files only those in `WELL_KNOWN`. What cannot be read is left out.
+
+        Raises:
+            SourceGone: the source vanished, before or midway.
+            SourceError: an archive is damaged midway; what was yielded before is sound.
+        """
 
     def read(self, address: Address) -> bytes:
         """Return the content of one file, at most `LIMIT` bytes. From a packed archive this takes a pass.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Row, or_, select, update
@@ -11,6 +12,8 @@ from countenance import errors
 from countenance.records import Collection
 from countenance.store.database import Tx
 from countenance.store.tables import collection
+
+DATES = ("declared_on", "purpose_ends")
 
 
 def insert(tx: Tx, record: Collection) -> None:
@@ -78,8 +81,10 @@ def _name_token(tx: Tx, name: str) -> bytes:
 def _fields(record: Collection) -> dict[str, Any]:
     fields = asdict(record)
     del fields["id"]
-    return fields
+    return fields | {name: day.isoformat() for name in DATES if (day := fields[name])}
 
 
 def _record(tx: Tx, row: Row[Any]) -> Collection:
-    return Collection(id=row.id, **tx.unseal("collection", row.item, row.fields))
+    fields = tx.unseal("collection", row.item, row.fields)
+    dates = {name: date.fromisoformat(fields[name]) for name in DATES if fields[name]}
+    return Collection(id=row.id, **fields | dates | {"takes_in": tuple(fields["takes_in"])})

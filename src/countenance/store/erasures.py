@@ -15,6 +15,7 @@ from countenance.store.seal import seal, unseal
 from countenance.store.tables import discarded as discarded_items
 from countenance.store.tables import erased, erasure, work
 
+EXPIRED = "expired"  # the reason of an erasure of what is past its time: the holder's files are not touched
 FINISHED = ("certified", "replayed")  # replayed: certified once, in records that were lost; a restore did it again
 
 
@@ -67,17 +68,14 @@ def insert_planned(  # noqa: PLR0917
             progress=tx.seal("erasure", item, progress),
         )
     )
-    for reached in ledger:
-        reach(tx, erasure_id, reached)
+    reach(tx, erasure_id, *ledger)
 
 
-def reach(tx: Tx, erasure_id: str, reached: Reached) -> None:
-    """Add a line to the erasure's ledger; twice is the same as once."""
-    tx.sql.execute(
-        insert(erased)
-        .values(erasure_id=erasure_id, kind=reached.kind, id=reached.id, item=reached.item)
-        .on_conflict_do_nothing()
-    )
+def reach(tx: Tx, erasure_id: str, *reached: Reached) -> None:
+    """Add lines to the erasure's ledger; twice is the same as once."""
+    lines = [{"erasure_id": erasure_id, "kind": each.kind, "id": each.id, "item": each.item} for each in reached]
+    if lines:
+        tx.sql.execute(insert(erased).on_conflict_do_nothing(), lines)
 
 
 def advance(tx: Tx, erasure_id: str, state: str, progress: dict[str, Any], bundle: bytes | None = None) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Row, Table, func, insert, select, update
+from sqlalchemy import Row, Table, bindparam, func, insert, select, update
 from sqlalchemy import delete as sql_delete
 
 from countenance import errors
 from countenance.records import Box, Face, Landmarks, Quality, SeenFace, Template
+from countenance.store import links, restrictions
 from countenance.store.database import Tx, among
 from countenance.store.seal import seal, unseal, unseal_into
-from countenance.store.tables import back, face, gone, hit, vault
+from countenance.store.tables import back, face, gone, hit, photo, vault
 
 BATCH = 4096  # rows opened at a time: bounds memory, and the shared paths of the key tree are walked once a batch
 
@@ -81,6 +82,13 @@ def find(tx: Tx, face_id: str) -> Face:
     return _record(tx, row)
 
 
+def several(tx: Tx, face_ids: Iterable[str]) -> list[Face]:
+    """Those of the faces that no erasure has reached, be they hidden by an order; oldest first."""
+    free = (face.c.state == "held") | face.c.stopped_by.is_not(None)
+    rows = tx.sql.execute(select(face).where(among(face.c.id, face_ids), free).order_by(face.c.row)).all()
+    return [_record(tx, row) for row in rows]
+
+
 def stored(tx: Tx, **where: Any) -> list[Stored]:
     """Faces whose columns equal `where`, in any state; a list as value means any of it."""
     query = select(face.c.row, face.c.id, face.c.item, face.c.photo_id, face.c.subject_id).order_by(face.c.row)
@@ -105,20 +113,45 @@ def by_rows(tx: Tx, rows: Iterable[int], now: int) -> dict[int, Face]:
     return {row.row: _record(tx, row) for row in tx.sql.execute(query)}
 
 
-def template(tx: Tx, face_id: str, state: str = "held") -> Template:
-    """The template of a face in this state, transformed, shape (d,)."""
+def template(tx: Tx, face_id: str) -> Template:
+    """The template of a held face, transformed, shape (d,)."""
     row = tx.sql.execute(
-        select(face.c.item, face.c.template).where(face.c.id == face_id, face.c.state == state)
+        select(face.c.item, face.c.template).where(face.c.id == face_id, face.c.state == "held")
     ).first()
     if row is None:
         raise errors.NotFound(noun="face", name=face_id)
     return np.frombuffer(unseal(tx.keys.item_key(row.item), "template", row.item, row.template), "<f4")
 
 
+def hidden_boxes(tx: Tx, photo_id: str) -> list[Box]:
+    """Where in a photo faces are that an order or a restriction hides."""
+    query = select(face.c.id).where(face.c.photo_id == photo_id, face.c.stopped_by.is_not(None))
+    return [one.box for one in several(tx, tx.sql.execute(query).scalars())]
+
+
 def crop(tx: Tx, face_id: str) -> bytes:
     """A face's crop as JPEG; empty if none is kept."""
     row = tx.sql.execute(select(face.c.item, face.c.crop).where(face.c.id == face_id)).one()
     return unseal(tx.keys.item_key(row.item), "crop", row.item, row.crop) if row.crop else b""
+
+
+def contents(tx: Tx, face_ids: Iterable[str]) -> Iterator[tuple[Template, bytes]]:
+    """Template and crop of each of these faces, in any state, oldest first; see `template` and `crop`."""
+    query = select(face.c.item, face.c.template, face.c.crop).where(among(face.c.id, face_ids)).order_by(face.c.row)
+    for row in tx.sql.execute(query):
+        key = tx.keys.item_key(row.item)
+        opened = np.frombuffer(unseal(key, "template", row.item, row.template), "<f4")
+        yield opened, unseal(key, "crop", row.item, row.crop) if row.crop else b""
+
+
+def boxes(tx: Tx, photo_ids: Iterable[str]) -> dict[str, list[Box]]:
+    """The boxes of the faces that an erasure stopped in each of these photos, oldest first."""
+    query = select(face.c.photo_id, face.c.item, face.c.state, face.c.stopped_by, face.c.fields).order_by(face.c.row)
+    found: dict[str, list[Box]] = {}
+    for row in tx.sql.execute(query.where(among(face.c.photo_id, photo_ids))):
+        if row.state == "stopped" and row.stopped_by is None:  # asked of SQLite, it would walk all that nothing stopped
+            found.setdefault(row.photo_id, []).append(tuple(tx.unseal("face", row.item, row.fields)["box"]))
+    return found
 
 
 def sealed_bytes(tx: Tx, face_ids: Iterable[str]) -> list[bytes]:
@@ -168,7 +201,8 @@ def open_templates(
 def stop(tx: Tx, face_ids: Iterable[str], *, order: str | None = None) -> None:
     """Hide faces at once: their state changes and every index drops them when it follows the generation.
 
-    What an order hides comes back when that is lifted; what an erasure hides, be it hidden already, does not.
+    What an order or a restriction hides comes back when that is lifted; what an erasure hides, be it hidden already,
+    does not.
     """
     of_them = among(face.c.id, list(face_ids))
     if order is None:
@@ -177,18 +211,38 @@ def stop(tx: Tx, face_ids: Iterable[str], *, order: str | None = None) -> None:
     _tell(tx, gone, [row.row for row in tx.sql.execute(hide.returning(face.c.row))])
 
 
-def give_back(tx: Tx, photo_ids: Iterable[str], order: str, heir: str | None = None) -> int:
+def hidden_by(tx: Tx, order: str) -> set[str]:
+    """Ids of the photos of which an order hides faces, or all."""
+    faces_of = select(face.c.photo_id).where(face.c.stopped_by == order)
+    return set(tx.sql.execute(faces_of.union(select(photo.c.id).where(photo.c.stopped_by == order))).scalars())
+
+
+def give_back(
+    tx: Tx, photo_ids: Iterable[str], order: str, heir: str | None = None, subjects: Iterable[str] = ()
+) -> int:
     """Show the faces of photos that an order hid again, or leave them to `heir`, another order; return how many.
 
-    Every index takes them up when it follows the generation.
+    Every index takes them up when it follows the generation. `subjects` limits it to these subjects' faces.
     """
     hidden = among(face.c.photo_id, photo_ids) & (face.c.stopped_by == order)
+    if chosen := list(subjects):
+        hidden &= face.c.subject_id.in_(chosen)
     if heir:
         return int(tx.sql.execute(update(face).where(hidden).values(stopped_by=heir)).rowcount)
     shown = update(face).where(hidden).values(state="held", stopped_by=None).returning(face.c.row)
     rows = [row.row for row in tx.sql.execute(shown)]
     _tell(tx, back, rows)
     return len(rows)
+
+
+def end_at(tx: Tx, ends: Mapping[str, int]) -> None:
+    """Let no face of these photos be kept beyond an end, in seconds since the epoch by photo; every index follows."""
+    later = (face.c.photo_id == bindparam("of")) & (face.c.expires_at > bindparam("end"))
+    query = update(face).where(later).values(expires_at=bindparam("end"))
+    if ends:
+        tx.sql.execute(query, [{"of": photo_id, "end": end} for photo_id, end in ends.items()])
+        held = among(face.c.photo_id, ends) & (face.c.state == "held")
+        _tell(tx, back, list(tx.sql.execute(select(face.c.row).where(held)).scalars()))
 
 
 def beyond_stop(tx: Tx, face_ids: Iterable[str]) -> set[str]:
@@ -215,8 +269,10 @@ def gone_since(tx: Tx, generation: int) -> list[int]:
 
 
 def remove(tx: Tx, face_ids: Iterable[str]) -> None:
-    """Delete the rows of faces and their places in cached search results."""
+    """Delete the rows of faces, their places in cached search results, and what restricts or links them."""
     ids = list(face_ids)
+    restrictions.forget(tx, face_ids=ids)
+    links.loosen(tx, ids)
     tx.sql.execute(sql_delete(hit).where(among(hit.c.face_id, ids)))
     tx.sql.execute(sql_delete(face).where(among(face.c.id, ids)))
 

@@ -4,7 +4,7 @@
 
     keys/epoch.slots    the epoch key, in one of two slots overwritten in place (`slots`)
     keys/state.<n>      the sealed state of epoch n: key tree, look-up, suppression and signing keys (`state`)
-    keys/ledger         what each rotation destroyed, by number (`ledger`)
+    keys/ledger         what each rotation destroyed, by number, and which orders stand (`ledger`)
     keys/replicas       the folders that hold live replicas, sealed (`replicas`)
     keys/lock           held by the process that opens or rotates
 
@@ -202,6 +202,23 @@ class Keys:
                 replicas.finish(new.number, other)
             return Rotation(old.number, new.number, old.state_hash, new.state_hash)
 
+    def note(self, record: ledger.Record) -> None:
+        """Put an order into the erasure ledger; no key changes, and a replica gets it when it is aligned.
+
+        Raises `DiskFull`, and then it is not there.
+        """
+        with self._mutex, state.locked(self.folder):
+            self._take(state.settle(self.folder, self._secret, self._held))
+            held, journal = self._held, self.folder / ledger.NAME
+            record = replace(record, epoch=held.number)
+            try:
+                ledger.append(journal, ledger.key(held.lasting), held.recorded, record, self._random)
+                state.sync(self.folder)
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    raise DiskFull from None
+                raise
+
     def align(self) -> int:
         """Bring every replica in step and return how many there are: each holds this epoch and no other.
 
@@ -261,6 +278,11 @@ class Keys:
         with self._mutex:
             return ledger.read(self.folder / ledger.NAME, ledger.key(self._held.lasting), self._held.recorded)
 
+    def noted(self) -> list[ledger.Record]:
+        """The orders that were put into the erasure ledger since the last rotation, oldest first."""
+        with self._mutex:
+            return ledger.noted(self.folder / ledger.NAME, ledger.key(self._held.lasting), self._held.recorded)
+
     @property
     def _held(self) -> state.Epoch:
         if self._now is None:
@@ -282,7 +304,7 @@ class Keys:
             for other in others:
                 replicas.take_back(new.number, other)
             state.clear_away(self.folder, old.number)
-            ledger.cut(journal, old.recorded)
+            ledger.cut(journal, under, old.recorded)
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise DiskFull from None
             raise

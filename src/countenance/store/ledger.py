@@ -1,4 +1,4 @@
-"""The erasure ledger: one record for each rotation of the keys, so that an old backup can be brought to today.
+"""The erasure ledger: what each rotation of the keys destroyed, and which orders stand, to bring an old backup to today.
 
 `keys/ledger` is only ever appended to. A frame is::
 
@@ -8,6 +8,10 @@ No frame begins with zeros, so what a power cut leaves at the end (zeros, half a
 off. Each record names the SHA-256 of the frame before it and the sealed key state names the last one: a frame that was
 changed, left out, put in another place or cut off shows. It is sealed under a key that is the same in every epoch, with
 the epoch as associated data, and holds numbers, record ids and tokens: nothing personal.
+
+An order is noted without a rotation, in a frame behind the last rotation's. The next rotation's frame names it and says
+how many there were, so until then it can be cut off unseen, but never altered. It carries the order's row as the records
+hold it: what is sealed in it opens with the order's own key and no other.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -38,11 +43,13 @@ _HEAD = struct.Struct(">8sQI")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What one rotation did, and how far the records were then. `Keys.advance` fills in the first three."""
+    """What one rotation did, or one order's row, and how far the records were then. `Keys` fills in the first four."""
 
-    epoch: int = 0  # the one that began
+    epoch: int = 0  # the one that began; of an order's, the one that is
     items: tuple[int, ...] = ()  # every leaf punctured, discarded ones too
     previous: str = ""  # SHA-256 of the frame before, hex
+    noted: int = 0  # orders noted since the rotation before
+    order: dict[str, Any] | None = None  # an order's row, bytes as hex; None: a rotation
     erasure: str | None = None  # None: a rotation without erasure
     collection: str = ""  # the erasure's
     reason: str = ""
@@ -59,16 +66,17 @@ def key(lasting: bytes | bytearray) -> bytes:
 
 
 def append(path: Path, under: bytes, head: bytes, record: Record, random: Random) -> bytes:
-    """Append a record behind the frame `head`, synced, and return its own frame's SHA-256.
+    """Append a record behind the last rotation's frame `head` and the orders noted since; return its frame's SHA-256.
 
-    What follows `head` belongs to a rotation that never came to be, and is cut off; so is what a failure here left.
+    It is synced. What else follows belongs to a rotation that never came to be, and is cut off; so is what a failure
+    here left.
     """
-    record = replace(record, previous=head.hex())
-    sealed = seal(under, "ledger", record.epoch, json.dumps(asdict(record)).encode(), random=random)
-    frame = _HEAD.pack(_MAGIC, record.epoch, len(sealed)) + sealed
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        end = _end(path.read_bytes(), head)
+        tail, end, last = _tail(path.read_bytes(), under, head)
+        record = replace(record, previous=last.hex(), noted=0 if record.order else len(tail))
+        sealed = seal(under, "ledger", record.epoch, json.dumps(asdict(record)).encode(), random=random)
+        frame = _HEAD.pack(_MAGIC, record.epoch, len(sealed)) + sealed
         os.ftruncate(descriptor, end)
         try:
             written = 0
@@ -84,23 +92,25 @@ def append(path: Path, under: bytes, head: bytes, record: Record, random: Random
     return sha256(frame).digest()
 
 
-def cut(path: Path, head: bytes) -> None:
-    """Cut off what follows the frame `head`; leave a file that does not hold it as it is."""
+def cut(path: Path, under: bytes, head: bytes) -> None:
+    """Cut off what follows the frame `head` and the orders noted since; leave a file that does not hold it as it is."""
     with suppress(OSError):
         data = path.read_bytes()
-        if head == NONE:
+        _, end, _ = _tail(data, under, head)
+        if end == 0:
             path.unlink()
-        elif (end := _end(data, head)) < len(data):
+        elif end < len(data):
             os.truncate(path, end)
 
 
 def read(path: Path, under: bytes, head: bytes) -> list[Record]:
-    """Return the records that lead up to the frame `head`, oldest first, as far back as they are whole and in place."""
+    """Return the records up to the frame `head` and the orders noted since, oldest first, as far back as all is whole."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return []
     found: list[Record] = []
+    tail, _, _ = _tail(data, under, head)
     at: int | None = None  # where the frame after this one begins
     for begin, end in reversed(list(_frames(data))):
         frame = data[begin:end]
@@ -115,13 +125,23 @@ def read(path: Path, under: bytes, head: bytes) -> list[Record]:
             break
         found.append(record)
         head, at = bytes.fromhex(record.previous), begin
-    return found[::-1]
+    return found[::-1] + tail
+
+
+def noted(path: Path, under: bytes, head: bytes) -> list[Record]:
+    """Return the orders noted since the frame `head` alone, oldest first: that takes no time, however long the ledger."""
+    try:
+        return _tail(path.read_bytes(), under, head)[0]
+    except FileNotFoundError:
+        return []
 
 
 def since(records: list[Record], epoch: int, now: int) -> list[Record] | None:
-    """The records of every epoch after `epoch` up to `now`; None if one of them is missing."""
-    wanted = [record for record in records if record.epoch > epoch]
-    return wanted if [record.epoch for record in wanted] == list(range(epoch + 1, now + 1)) else None
+    """The rotations to every epoch after `epoch` up to `now`; None if one of them, or an order noted since, is missing."""
+    wanted = [record for record in records if record.order is None and record.epoch > epoch]
+    noted = sum(record.order is not None and record.epoch == epoch for record in records)
+    whole = [record.epoch for record in wanted] == list(range(epoch + 1, now + 1))
+    return wanted if whole and (not wanted or wanted[0].noted == noted) else None
 
 
 def _frames(data: bytes) -> Iterator[tuple[int, int]]:
@@ -138,12 +158,25 @@ def _frames(data: bytes) -> Iterator[tuple[int, int]]:
         at = data.find(_MAGIC, max(end, at + 1))
 
 
+def _tail(data: bytes, under: bytes, head: bytes) -> tuple[list[Record], int, bytes]:
+    """The orders noted since the frame `head`, where the next frame goes, and the SHA-256 of the frame before that."""
+    found: list[Record] = []
+    end, last = _end(data, head), head
+    for begin, stop in _frames(data):
+        record = _open(under, data[begin:stop]) if begin == end else None
+        if record and record.order and record.previous == last.hex():
+            found.append(record)
+            end, last = stop, sha256(data[begin:stop]).digest()
+    return found, end, last
+
+
 def _end(data: bytes, head: bytes) -> int:
-    """Where the next frame goes: behind `head`; behind the last frame if the file does not hold it any more."""
+    """Where the frame `head` ends; where the last one does if the file does not hold it any more."""
     if head == NONE:
         return 0
-    ends = [end for begin, end in _frames(data) if sha256(data[begin:end]).digest() == head]
-    return ends[-1] if ends else max((end for _, end in _frames(data)), default=0)
+    there = list(_frames(data))
+    ends = (end for begin, end in reversed(there) if sha256(data[begin:end]).digest() == head)
+    return next(ends, max((end for _, end in there), default=0))
 
 
 def _open(under: bytes, frame: bytes) -> Record | None:

@@ -13,6 +13,9 @@ from countenance.store.database import Tx, among
 from countenance.store.seal import unseal
 from countenance.store.tables import collection, photo, subject
 
+_THERE = (photo.c.state != "stopped") | photo.c.stopped_by.is_not(None)
+"""A photo that no erasure has stopped. What an order hides is found: a stop takes nobody's right to an answer."""
+
 BATCH = 4096  # rows opened at a time: the shared paths of the key tree are walked once a batch
 
 
@@ -42,7 +45,7 @@ def with_content(tx: Tx, sha256: bytes) -> list[str]:
 
 def present(tx: Tx, photo_ids: Iterable[str]) -> list[str]:
     """Those of the photos that are there and that no erasure has stopped, oldest first."""
-    query = select(photo.c.id).where(among(photo.c.id, photo_ids), photo.c.state != "stopped").order_by(photo.c.row)
+    query = select(photo.c.id).where(among(photo.c.id, photo_ids), _THERE).order_by(photo.c.row)
     return [row.id for row in tx.sql.execute(query)]
 
 
@@ -60,7 +63,7 @@ def every(tx: Tx, source_id: str) -> Iterator[Seen]:
     """Each photo of a source that no erasure has stopped, oldest first."""
     query = (
         select(photo.c.id, photo.c.item, photo.c.fields)
-        .where(photo.c.source_id == source_id, photo.c.state != "stopped")
+        .where(photo.c.source_id == source_id, _THERE)
         .order_by(photo.c.row)
     )
     for rows in tx.sql.execute(query).partitions(BATCH):

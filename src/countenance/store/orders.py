@@ -14,7 +14,8 @@ from countenance.records import InForce, Order, OrderScope, Penalty, Service
 from countenance.store.database import Tx, among
 from countenance.store.tables import evidence, face, hit, orders, part, photo, shown
 
-IN_FORCE = ("approved", "stopped", "erased", "completed")
+STATES = ("drafted", "approved", "stopped", "erased", "completed", "lifted")
+IN_FORCE = STATES[1:5]
 """The states in which an order stands: an order that is carried out keeps out what comes later, until it is lifted."""
 
 
@@ -23,7 +24,7 @@ class Stored:
     """One order as the store keeps it."""
 
     id: str
-    state: str  # drafted, approved, stopped, erased, completed, lifted
+    state: str  # one of STATES
     order: Order  # with ids where the file may have names
     text: str  # the file, as it was given
     progress: dict[str, Any]  # approvals, signature, lifting, and the numbers of its lines in the log
@@ -95,6 +96,34 @@ def item_of(tx: Tx, order_id: str) -> int:
     return int(tx.sql.execute(select(orders.c.item).where(orders.c.id == order_id)).scalar_one())
 
 
+def row_of(tx: Tx, order_id: str) -> dict[str, Any]:
+    """The order's row for the erasure ledger: sealed as it is, in hexadecimal."""
+    row = tx.sql.execute(select(orders).where(orders.c.id == order_id)).one()._asdict()
+    return {name: value for name, value in row.items() if name != "row"} | {"fields": row["fields"].hex()}
+
+
+def behind(tx: Tx, row: dict[str, Any]) -> bool:
+    """Whether a row of the erasure ledger has an order further than the records have it."""
+    known = tx.sql.execute(select(orders.c.state).where(orders.c.id == row["id"])).scalar()
+    return known is None or STATES.index(known) < STATES.index(row["state"])
+
+
+def put_back(tx: Tx, row: dict[str, Any]) -> Stored:
+    """Bring an order to where a row of the erasure ledger has it.
+
+    One in force is approved again: what it hides, and that it was carried out, is for these records to establish. Its
+    lines are those that these records know, and its completion is none: the others are of a log that was lost.
+    """
+    known = tx.sql.execute(select(orders).where(orders.c.id == row["id"])).first()
+    lines = _record(tx, known).progress.get("lines", []) if known else []
+    change = update(orders).where(orders.c.id == row["id"]) if known else orders.insert()
+    tx.sql.execute(change.values(row | {"fields": bytes.fromhex(row["fields"])}))
+    stored = find(tx, row["id"])
+    known_here = {name: value for name, value in stored.progress.items() if name != "completion"}
+    state = "lifted" if row["state"] == "lifted" else "approved"
+    return advance(tx, replace(stored, progress=known_here), state, lines=lines)
+
+
 def candidates(tx: Tx, photo_ids: Iterable[str] | None = None) -> Iterator[Candidate]:
     """Every photo that no erasure has stopped, or those with these ids, oldest first."""
     said = func.group_concat(evidence.c.kind + ":" + evidence.c.territory, " ")
@@ -124,12 +153,6 @@ def shown_in(tx: Tx, subject_ids: Iterable[str]) -> dict[str, set[str]]:
     for row in tx.sql.execute(select(face.c.photo_id, face.c.subject_id).where(among(face.c.subject_id, subject_ids))):
         found.setdefault(row.photo_id, set()).add(row.subject_id)
     return found
-
-
-def subjects_of(tx: Tx, photo_id: str) -> frozenset[str]:
-    """The subjects whose faces a photo shows."""
-    query = select(face.c.subject_id).where(face.c.photo_id == photo_id, face.c.subject_id.is_not(None))
-    return frozenset(tx.sql.execute(query).scalars())
 
 
 def _sealed(tx: Tx, item: int, record: Stored) -> bytes:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, case, delete, exists, func, insert, select, update
 
 from countenance import errors
 from countenance.records import Address, Evidence, Photo, Source
-from countenance.store import collections, faces
+from countenance.store import collections, faces, requests, restrictions
 from countenance.store.database import Tx, among
 from countenance.store.tables import discarded, evidence, face, photo
 
 # Asked for every photo of a scan: building a statement costs five times what running it does, so this one is built once.
-_KNOWN = select(photo).where(photo.c.source_id == bindparam("source"), photo.c.address_token == bindparam("token"))
+_KEPT = exists().where(face.c.photo_id == photo.c.id, face.c.stopped_by.is_not(None))
+_KNOWN = select(photo, _KEPT.label("kept")).where(
+    photo.c.source_id == bindparam("source"), photo.c.address_token == bindparam("token")
+)
 
 
-DISCARDED = -1  # instead of the count of enrolments: the photo was looked at when strangers' faces were discarded
+DISCARDED = -1  # instead of the count of enrolments: the collection has changed so that the photo is looked at again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,7 @@ class Known:
     unchanged: bool  # same size and time of change as when it was looked at
     content: bytes | None  # the content's look-up token
     enrolments: int
+    kept: bool  # a face in it is hidden by an order or a restriction: the record stays as it is until that ends
 
 
 def known(tx: Tx, source_id: str, address: Address) -> Known | None:
@@ -50,6 +54,7 @@ def known(tx: Tx, source_id: str, address: Address) -> Known | None:
         unchanged=row.stat_token == stat_token(tx, source_id, address),
         content=row.content_token,
         enrolments=row.enrolments,
+        kept=row.kept,
     )
 
 
@@ -61,7 +66,7 @@ def standing(tx: Tx, source: Source, address: Address) -> Literal["new", "change
 
 def how(tx: Tx, source: Source, known: Known) -> Literal["changed", "again", "unchanged"]:
     """The same of an address that is stored."""
-    if known.state == "stopped":
+    if known.state == "stopped" or known.kept:
         return "unchanged"
     if not known.unchanged:
         return "changed"
@@ -69,8 +74,10 @@ def how(tx: Tx, source: Source, known: Known) -> Literal["changed", "again", "un
 
 
 def behind(tx: Tx, source: Source, known: Known) -> bool:
-    """Whether faces of the photo that were discarded would be kept now: more are enrolled, or everybody's are kept."""
-    if known.state not in {"held", "vanished"}:
+    """Whether faces of the photo might be kept now that were not: more are enrolled, or the collection has changed."""
+    if known.state == "refused":
+        return known.enrolments == DISCARDED
+    if known.state == "stopped":
         return False
     if collections.find(tx, source.collection_id).mode == "all":
         return known.enrolments == DISCARDED
@@ -186,19 +193,22 @@ def refused(tx: Tx, source_id: str) -> list[Photo]:
 
 
 def stop(tx: Tx, photo_ids: Iterable[str], order: str) -> None:
-    """Hide photos in the name of an order, but for those that are hidden already."""
+    """Hide photos in the name of an order or a restriction, but for those that are hidden already."""
     of_them = among(photo.c.id, photo_ids) & (photo.c.state != "stopped")
     tx.sql.execute(update(photo).where(of_them).values(state="stopped", stopped_by=order))
+
+
+def showing_only(tx: Tx, photo_ids: Iterable[str], subject_ids: Iterable[str]) -> list[str]:
+    """Those of the photos in which nobody else was seen than these subjects."""
+    theirs = (face.c.photo_id == photo.c.id) & face.c.subject_id.in_(list(subject_ids))
+    count = select(func.count()).select_from(face).where(theirs).scalar_subquery()
+    query = select(photo.c.id).where(among(photo.c.id, photo_ids), photo.c.faces_seen <= count)
+    return list(tx.sql.execute(query).scalars())
 
 
 def reach(tx: Tx, photo_ids: Iterable[str]) -> None:
     """Hide photos for an erasure, also those that an order had hidden."""
     tx.sql.execute(update(photo).where(among(photo.c.id, photo_ids)).values(state="stopped", stopped_by=None))
-
-
-def stopped_by(tx: Tx, order: str) -> list[str]:
-    """Ids of the photos that an order hides."""
-    return list(tx.sql.execute(select(photo.c.id).where(photo.c.stopped_by == order)).scalars())
 
 
 def give_back(tx: Tx, photo_ids: Iterable[str], order: str, heir: str | None = None) -> int:
@@ -235,8 +245,10 @@ def discard(tx: Tx, photo_id: str) -> None:
 
 
 def remove(tx: Tx, photo_ids: Iterable[str]) -> None:
-    """Delete the rows and evidence of photos. Their faces must be gone."""
+    """Delete the rows and evidence of photos, and forget the receipts about them. Their faces must be gone."""
     ids = list(photo_ids)
+    requests.forget_receipts(tx, ids)
+    restrictions.forget(tx, photo_ids=ids)
     tx.sql.execute(delete(evidence).where(among(evidence.c.photo_id, ids)))
     tx.sql.execute(delete(photo).where(among(photo.c.id, ids)))
 
@@ -265,21 +277,90 @@ def reseal(tx: Tx, photo_id: str, new_item: int) -> int:
 
 def address_of(tx: Tx, photo_id: str) -> Address:
     """The photo's address as the source listed it."""
-    opened = fields(tx, photo_id)
+    return listed(fields(tx, photo_id))
+
+
+def listed(opened: dict[str, Any]) -> Address:
+    """The address in a photo's open fields, as the source listed it."""
     return Address(path=opened["address"], size=opened["size"], modified_ns=opened["modified_ns"])
 
 
 def fields(tx: Tx, photo_id: str) -> dict[str, Any]:
     """The photo's sealed fields, open."""
-    row = tx.sql.execute(select(photo.c.item, photo.c.fields).where(photo.c.id == photo_id)).one()
-    opened: dict[str, Any] = tx.unseal("photo", row.item, row.fields)
-    return opened
+    return fields_of(tx, [photo_id])[photo_id]
+
+
+def fields_of(tx: Tx, photo_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The sealed fields of photos, open, by photo."""
+    query = select(photo.c.id, photo.c.item, photo.c.fields).where(among(photo.c.id, photo_ids))
+    return {row.id: tx.unseal("photo", row.item, row.fields) for row in tx.sql.execute(query)}
 
 
 def look_again(tx: Tx, collection_id: str) -> None:
     """Have the next scan look again at every held photo: from now on strangers' faces are kept."""
     of_it = (photo.c.collection_id == collection_id) & photo.c.state.in_(["held", "vanished"])
     tx.sql.execute(update(photo).where(of_it).values(enrolments=DISCARDED))
+
+
+def reconsider(tx: Tx, reasons: Iterable[str], **of: str) -> None:
+    """Have the next scan look again at photos with these columns (`id`, `collection_id`) that were refused for a reason."""
+    query = update(photo).where(photo.c.state == "refused", among(photo.c.reason, reasons)).filter_by(**of)
+    tx.sql.execute(query.values(enrolments=DISCARDED))
+
+
+def corrected(tx: Tx, source_id: str) -> dict[tuple[str, str], tuple[Evidence, ...]]:
+    """What operators said of where the photos of a source are from, by address and content (SHA-256 in hexadecimal)."""
+    ids = select(evidence.c.photo_id).where(evidence.c.kind == "operator")
+    query = select(photo).where(photo.c.source_id == source_id, photo.c.id.in_(ids))
+    hashes = {row.id: tx.unseal("photo", row.item, row.fields)["sha256"] for row in tx.sql.execute(query)}
+    return {
+        (record.address, hashes[record.id]): tuple(each for each in record.evidence if each.kind == "operator")
+        for record in _records(tx, query)
+    }
+
+
+def faces_seen(tx: Tx, collection_id: str) -> int:
+    """How many faces were seen in the collection's photos, kept or not."""
+    query = select(func.sum(photo.c.faces_seen)).where(photo.c.collection_id == collection_id)
+    return int(tx.sql.execute(query).scalar() or 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """What decides until when a photo may be kept."""
+
+    photo_id: str
+    added_at: datetime
+    expires_at: datetime
+    evidence: frozenset[Evidence]
+
+
+def terms(tx: Tx, collection_id: str, photo_ids: Iterable[str] | None = None) -> list[Term]:
+    """The terms of a collection's photos, all or these; nothing sealed is opened."""
+    of_it = photo.c.collection_id == collection_id
+    if photo_ids is not None:
+        of_it &= among(photo.c.id, photo_ids)
+    found: dict[str, set[Evidence]] = {}
+    joined = select(evidence).join(photo, photo.c.id == evidence.c.photo_id).where(of_it)
+    for e in tx.sql.execute(joined):
+        found.setdefault(e.photo_id, set()).add(Evidence(kind=e.kind, territory=e.territory, origin=e.origin))
+    rows = tx.sql.execute(select(photo.c.id, photo.c.added_at, photo.c.expires_at).where(of_it))
+    return [
+        Term(
+            photo_id=row.id,
+            added_at=datetime.fromtimestamp(row.added_at, UTC),
+            expires_at=datetime.fromtimestamp(row.expires_at, UTC),
+            evidence=frozenset(found.get(row.id, ())),
+        )
+        for row in rows
+    ]
+
+
+def end_at(tx: Tx, ends: Mapping[str, int]) -> None:
+    """Set the ends of photos, in seconds since the epoch by id."""
+    query = update(photo).where(photo.c.id == bindparam("of")).values(expires_at=bindparam("end"))
+    if ends:
+        tx.sql.execute(query, [{"of": photo_id, "end": end} for photo_id, end in ends.items()])
 
 
 def counts(tx: Tx, collection_id: str) -> dict[str, int]:

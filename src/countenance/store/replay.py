@@ -8,11 +8,23 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Table, delete, select, update
 
-from countenance.store import entries, erasures, faces, ledger, photos, standing, subjects, suppressions, tables, tree
+from countenance.store import (
+    entries,
+    erasures,
+    faces,
+    ledger,
+    orders,
+    photos,
+    standing,
+    subjects,
+    suppressions,
+    tables,
+    tree,
+)
 from countenance.store.database import Tx, among
 from countenance.store.erasures import Reached, Stored
 from countenance.store.suppressions import Suppressed
@@ -50,6 +62,27 @@ def record(tx: Tx, erasure: Stored | None = None, reached: Iterable[Reached] = (
         log_size=head.size,
         log_root=base64.b64decode(head.checkpoint.split("\n")[2]).hex(),
     )
+
+
+def order(tx: Tx, order_id: str) -> ledger.Record:
+    """What the ledger is to say of an order as it stands now."""
+    return replace(record(tx), order=orders.row_of(tx, order_id))
+
+
+def recall(tx: Tx, records: Iterable[ledger.Record]) -> list[orders.Stored]:
+    """Bring orders to where the ledger has them, and return those that these records did not know to be there.
+
+    What a lifted one hid is shown again; every other order that stands is approved again, so that it hides its own.
+    """
+    newest = {each.order["id"]: each.order for each in records if each.order}
+    found = [orders.put_back(tx, row) for row in newest.values() if orders.behind(tx, row)]
+    for stored in found:
+        if stored.state == "lifted" and (hid := faces.hidden_by(tx, stored.id)):
+            faces.give_back(tx, hid, stored.id)
+            photos.give_back(tx, hid, stored.id)
+            for other in orders.in_force(tx):
+                orders.advance(tx, orders.find(tx, other.id), "approved")
+    return found
 
 
 def replay(tx: Tx, records: list[ledger.Record]) -> Replayed:

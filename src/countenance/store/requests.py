@@ -10,9 +10,11 @@ from typing import Any, Literal
 from sqlalchemy import Row, delete, select, update
 
 from countenance import errors
+from countenance.records import Box
 from countenance.store import erasures
 from countenance.store.database import Tx, among
-from countenance.store.tables import receipt, request
+from countenance.store.seal import seal, unseal
+from countenance.store.tables import answer, receipt, request
 
 KINDS = ("access", "erasure", "objection", "rectification", "restriction", "portability", "withdrawal", "complaint")
 UNCLEAR = "unclear"
@@ -48,6 +50,7 @@ class Review:
     face_id: str | None  # None: the photo as a whole
     verdict: Verdict
     on: date
+    box: Box | None = None  # of a photo as a whole: the one place where a transient scan saw the person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,10 +133,38 @@ def expired(tx: Tx) -> list[str]:
 def remove(tx: Tx, request_id: str) -> int:
     """Delete a request with its receipts and return its leaf, which goes with the next rotation."""
     item = item_of(tx, request_id)
+    drop_answer(tx, request_id)
     forget_receipts(tx, [request_id])
     tx.sql.execute(delete(request).where(request.c.id == request_id))
     erasures.discard(tx, item)
     return item
+
+
+def keep_answer(tx: Tx, request_id: str, bundle: bytes) -> None:
+    """Keep the answer to a request, sealed under a leaf of its own, in place of one that is kept already."""
+    drop_answer(tx, request_id)
+    item = tx.take_items(1)
+    sealed = seal(tx.keys.item_key(item), "answer", item, bundle)
+    tx.sql.execute(answer.insert().values(item=item, request_id=request_id, bundle=sealed))
+
+
+def kept_answer(tx: Tx, request_id: str) -> bytes | None:
+    """The answer that is kept with a request, if there is one."""
+    row = tx.sql.execute(select(answer.c.item, answer.c.bundle).where(answer.c.request_id == request_id)).first()
+    return unseal(tx.keys.item_key(row.item), "answer", row.item, row.bundle) if row else None
+
+
+def drop_answer(tx: Tx, request_id: str) -> None:
+    """Delete the answer that is kept with a request, if there is one; its leaf goes with the next rotation."""
+    item = tx.sql.execute(select(answer.c.item).where(answer.c.request_id == request_id)).scalar()
+    if item is not None:
+        tx.sql.execute(delete(answer).where(answer.c.request_id == request_id))
+        erasures.discard(tx, item)
+
+
+def with_answer(tx: Tx) -> set[str]:
+    """Ids of the requests with which an answer is kept."""
+    return set(tx.sql.execute(select(answer.c.request_id)).scalars())
 
 
 def give_receipt(tx: Tx, receipt_id: str, about: str) -> None:
@@ -168,7 +199,7 @@ def _columns(tx: Tx, item: int, record: Request) -> dict[str, Any]:
         "clues": [(clue.kind, clue.value) for clue in asked.clues],
         "said": asked.said,
         "steps": [(step.on.isoformat(), step.what, step.reason) for step in record.steps],
-        "reviews": [(r.photo_id, r.face_id, r.verdict, r.on.isoformat()) for r in record.reviews],
+        "reviews": [(r.photo_id, r.face_id, r.verdict, r.on.isoformat(), r.box) for r in record.reviews],
     }
     return {
         "kind": record.kind,
@@ -203,7 +234,13 @@ def _record(tx: Tx, row: Row[Any]) -> Request:
         ),
         steps=tuple(Step(on=date.fromisoformat(on), what=what, reason=reason) for on, what, reason in opened["steps"]),
         reviews=tuple(
-            Review(photo_id=photo, face_id=face, verdict=verdict, on=date.fromisoformat(on))
-            for photo, face, verdict, on in opened["reviews"]
+            Review(
+                photo_id=photo,
+                face_id=face,
+                verdict=verdict,
+                on=date.fromisoformat(on),
+                box=(box[0], box[1], box[2], box[3]) if box else None,
+            )
+            for photo, face, verdict, on, box in opened["reviews"]
         ),
     )

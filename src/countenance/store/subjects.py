@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy import Row, delete, func, or_, select, update
 
 from countenance import errors
 from countenance.records import Consent, Subject, Template
-from countenance.store import faces
+from countenance.store import faces, links, requests
 from countenance.store.database import Tx
 from countenance.store.tables import face, subject
 
@@ -28,11 +28,16 @@ class Enrolled:
     threshold: float
     transform: NDArray[np.float32] = field(repr=False)  # shape (d, d)
 
-    def match(self, template: NDArray[np.float32]) -> int | None:
-        """The number of the subject that a transformed template matches best, if any is above the threshold."""
+    def match(self, template: NDArray[np.float32], barred: Collection[str] = ()) -> int | None:
+        """The number of the subject that a transformed template matches best, if any is above the threshold.
+
+        `barred` are ids of subjects whom it is not, as somebody has said.
+        """
         if not self.ids:
             return None
         scores = self.templates @ template
+        if barred:
+            scores[[subject in barred for subject in self.ids]] = -1
         best = int(scores.argmax())
         return best if scores[best] >= self.threshold else None
 
@@ -143,7 +148,9 @@ def name_of(tx: Tx, subject_id: str) -> str:
 
 
 def remove(tx: Tx, subject_id: str) -> None:
-    """Delete a subject's row; faces that stay lose the link."""
+    """Delete a subject's row and forget the receipts about it; faces that stay lose the link."""
+    requests.forget_receipts(tx, [subject_id])
+    links.forget(tx, subject_ids=[subject_id])
     tx.sql.execute(update(face).where(face.c.subject_id == subject_id).values(subject_id=None))
     tx.sql.execute(delete(subject).where(subject.c.id == subject_id))
 

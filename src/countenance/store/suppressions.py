@@ -24,6 +24,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from countenance.records import ErasedBefore
 from countenance.store.database import Tx, among
+from countenance.store.erasures import EXPIRED
 from countenance.store.tables import band, suppression
 
 BANDS = 36
@@ -65,7 +66,7 @@ _ADD_BANDS = (
 class Suppressed:
     """One row that an erasure left, as the erasure ledger keeps it. It means nothing without the suppression key."""
 
-    kind: str  # content, address, picture
+    kind: str  # content, address, picture, expired
     token: bytes  # 32 bytes
     erasure_id: str
     bands: bytes = b""  # of a picture: the tokens of its bands, 8 bytes each, ascending
@@ -74,6 +75,11 @@ class Suppressed:
 def content(tx: Tx, sha256: bytes) -> bytes:
     """The token of a photo's exact content."""
     return tx.keys.suppression_token("content", sha256)
+
+
+def expired(tx: Tx, collection_id: str, sha256: bytes) -> bytes:
+    """The token of a file whose time in a collection is over; another collection may have it, for its own purpose."""
+    return tx.keys.suppression_token(EXPIRED, collection_id.encode() + b"\0" + sha256)
 
 
 def address(tx: Tx, location: str, path: str) -> bytes:

@@ -97,14 +97,14 @@ photo = _table(
     Column("faces_seen", Integer, nullable=False),
     Column("added_at", Integer, nullable=False),
     Column("expires_at", Integer, nullable=False),
-    Column("stopped_by", Text, index=True),  # the order that hid it; NULL if an erasure did, which nothing takes back
+    Column("stopped_by", Text, index=True),  # the order or restriction that hid it; NULL: an erasure, for good
     Column("fields", LargeBinary, nullable=False),
     UniqueConstraint("source_id", "address_token"),
 )
 
 evidence = _table(
     "evidence",
-    Column("photo_id", ForeignKey("photo.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("photo_id", ForeignKey("photo.id", ondelete="CASCADE"), nullable=False),
     Column("kind", Text, nullable=False),
     Column("territory", Text, nullable=False, index=True),
     Column("origin", Text, nullable=False),
@@ -173,7 +173,7 @@ erasure = _table(
     _item(),
     Column("collection_id", Text, nullable=False, index=True),  # a restore may know of one that its backup has not
     Column("state", Text, nullable=False),
-    Column("reason", Text, nullable=False),  # slug: photo, face, subject, source, search, order
+    Column("reason", Text, nullable=False),  # slug: photo, face, subject, source, search, order, request, expired
     Column("progress", LargeBinary, nullable=False),  # counts, hashes, times, and who approved
     Column("bundle", LargeBinary),  # the certificate's zip, which names who approved
 )
@@ -220,6 +220,35 @@ orders = _table(  # of authorities, courts and the operator
     Column("fields", LargeBinary, nullable=False),  # the file, what it says, who approved and signed
 )
 
+restriction = _table(  # records that are kept and not used, at a person's request (Art. 18 GDPR)
+    "restriction",
+    _id(),
+    _item(),
+    Column("ground", Text, nullable=False),  # slug
+    Column("at", Integer, nullable=False),
+    Column("ended_at", Integer),  # NULL while it is in force
+    Column("fields", LargeBinary, nullable=False),  # who, why, whose request; when it ended, why and how that was told
+)
+
+restricted = _table(  # what a restriction names: a photo with all its faces, or one face
+    "restricted",
+    Column("restriction_id", ForeignKey("restriction.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("photo_id", ForeignKey("photo.id"), index=True),
+    Column("face_id", ForeignKey("face.id"), index=True),
+)
+
+link = _table(  # "not the same": this face is not that subject, or not the person of that other face
+    "link",
+    _id(),
+    _item(),
+    Column("at", Integer, nullable=False),
+    Column("face_id", ForeignKey("face.id"), index=True),  # NULL once the face is not kept: its place is still barred
+    Column("other_id", ForeignKey("face.id"), index=True),
+    Column("subject_id", ForeignKey("subject.id"), index=True),
+    Column("place_token", LargeBinary, nullable=False, index=True),  # the address_token of the face's photo
+    Column("fields", LargeBinary, nullable=False),  # the face's box, who, why, whose request
+)
+
 work = _table(  # what a person must do by hand at a source that cannot be written
     "work",
     _id(),
@@ -233,7 +262,7 @@ work = _table(  # what a person must do by hand at a source that cannot be writt
 suppression = _table(
     "suppression",
     Column("token", LargeBinary, nullable=False, unique=True),
-    Column("kind", Text, nullable=False),  # content, address, picture
+    Column("kind", Text, nullable=False),  # content, address, picture, expired
     Column("erasure_id", ForeignKey("erasure.id"), nullable=False),
 )
 
@@ -256,6 +285,13 @@ request = _table(  # what a person asked for: who asks and every step of it are 
     Column("due_at", Integer, nullable=False),
     Column("expires_at", Integer, nullable=False),
     Column("fields", LargeBinary, nullable=False),
+)
+
+answer = _table(  # to a request, made before an erasure reaches what it tells; gone when the request is closed
+    "answer",
+    _item(),
+    Column("request_id", ForeignKey("request.id"), nullable=False, unique=True),
+    Column("bundle", LargeBinary, nullable=False),
 )
 
 receipt = _table(  # what a person was given to be found by again; the receipt's own number is not kept
@@ -314,3 +350,8 @@ process = _table(
 
 Index("face_of_collection", face.c.collection_id, face.c.row)
 Index("photo_of_source", photo.c.source_id, photo.c.scan)
+# Whatever `counts` asks of many rows stands in these, so that it reads no sealed bytes.
+ENDS = ("collection_id", "expires_at", "state", "stopped_by")
+Index("photo_ends", *(photo.c[name] for name in (*ENDS, "source_id", "id")))
+Index("face_ends", *(face.c[name] for name in (*ENDS, "subject_id")))
+Index("evidence_of_photo", evidence.c.photo_id, evidence.c.territory, evidence.c.kind)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from countenance import wish
+from countenance.gate.reach import hides
 from countenance.orders import carry_out, issue, proof, samples, survey
 from countenance.records import Erasure
+from countenance.requests import freeze
 from countenance.store import orders
 from countenance.store.database import Database
 from countenance.store.exports import Export
@@ -23,6 +25,7 @@ class Orders:
     database: Database
     by: str
     finish: Callable[[str], Erasure]  # goes on with an erasure to its certificate
+    freeze: Callable[[Iterable[str]], object]  # makes the answers that people wait for about these photos
 
     def draft(self, text: str) -> issue.Standing:
         """Take in an order file (its text: see `orders.order`) as a draft. Nothing is stopped yet."""
@@ -43,6 +46,7 @@ class Orders:
 
         `confirm` is the number of photos that it hides: asked for where that is all there are.
         """
+        self._freeze(order)
         return issue.approve(self.database, order, by=self.by if by is None else by, confirm=confirm)
 
     def carry_out(self, order: str, *, signed_by: str) -> issue.Standing:
@@ -50,6 +54,7 @@ class Orders:
         self.database.demand_wet()
         with held(self.database.path.parent / "erase.lock"):
             wish.end(self.database)
+            self._freeze(order)
             return carry_out.carry_out(self.database, order, signed_by=signed_by, by=self.by, finish=self.finish)
 
     def lift(self, order: str, *, reason: str, assessment: str) -> issue.Standing:
@@ -79,3 +84,15 @@ class Orders:
     def confirm(self, order: str, photos: Iterable[str]) -> int:
         """Say of photos to be reviewed that the order is meant to reach them; returns how many still wait."""
         return issue.confirm(self.database, order, photos, by=self.by)
+
+    def _freeze(self, order: str) -> None:
+        """Make the answers that people wait for about photos that the order reaches, while they can be made."""
+        with self.database.read() as tx:
+            stored = orders.find(tx, order)
+            able = hides(stored.order) and not stored.order.unconfirmed and stored.state not in {"completed", "lifted"}
+            reached = (
+                [found.photo_id for found, _ in survey.survey(tx, stored.order.scope, freeze.awaited(tx))]
+                if able
+                else []
+            )
+        self.freeze(reached)

@@ -72,7 +72,7 @@ def redact(content: bytes, boxes: Sequence[Box]) -> bytes:
         _refuse("Only JPEG, PNG, WebP, TIFF, BMP, HEIC and AVIF pictures are redacted.")
     picture, upright = _decoded(content, kind)
     pixels = np.array(upright)
-    _destroy(pixels[..., np.newaxis] if pixels.ndim == 2 else pixels, boxes, opaque=upright.mode[-1] == "A")  # noqa: PLR2004
+    destroy(pixels[..., np.newaxis] if pixels.ndim == 2 else pixels, boxes, opaque=upright.mode[-1] == "A")  # noqa: PLR2004
     saved = io.BytesIO()
     try:
         Image.fromarray(pixels, upright.mode).save(saved, kind, **_settings(picture, kind, content))
@@ -131,8 +131,11 @@ def _check(picture: Image.Image, kind: str, content: bytes) -> None:
         _refuse("The TIFF is packed in a way that is not written.")
 
 
-def _destroy(pixels: NDArray[np.uint8], boxes: Sequence[Box], *, opaque: bool) -> None:
-    """Fill the boxes in `pixels`, (height, width, channels), in place; with `opaque` the last channel is alpha."""
+def destroy(pixels: NDArray[np.uint8], boxes: Sequence[Box], *, opaque: bool = False) -> None:
+    """Fill the boxes and their margins in `pixels`, (height, width, channels), in place.
+
+    With `opaque` the last channel is alpha. Raises `UsageError` as `redact` does.
+    """
     if not boxes:
         raise UsageError("There is no box to redact.")
     height, width = pixels.shape[:2]

@@ -33,6 +33,8 @@ def statement() -> dict[str, Any]:
         "issued_at": "2026-03-01T12:00:09Z",
         "ground": "Art. 17(1) GDPR, request of the person",
         "reason": "subject",
+        "order": {},
+        "request": {"sha256": TWO},
         "scope": {
             "commitment": ZERO,
             "items": 7,

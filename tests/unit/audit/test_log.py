@@ -91,10 +91,10 @@ def test_the_log_s_time_stands_still_while_the_clock_is_behind_it(empty: Vault, 
             number = log.append(tx, made(1))
             line = next(log.show(tx, first=number))
             assert line.at == log.moment(tx)
-    times = [line.at for line in empty.log()[-4:]]
+    times = [line.at for line in empty.log.lines()[-4:]]
     assert times == sorted(times)
     assert times[0] == times[1] == times[2] < times[3] == log.stamp(clock.now)
-    assert empty.verify_log().problems == ()
+    assert empty.log.verify().problems == ()
 
 
 @pytest.mark.parametrize("when", [6, 12, 18])
@@ -115,7 +115,7 @@ def test_a_clock_that_goes_back_a_day_between_two_steps_gives_a_certificate_whos
     filled.database.clock = now
     erasure = filled.erase(scope)
     assert readings > when
-    report = verify.examine(verify.unpack(filled.certificate(erasure.id)))
+    report = verify.examine(verify.unpack(filled.erasures.certificate(erasure.id)))
     assert report.statement is not None, report.checks[-1]
     times = [step["at"] for step in report.statement["states"]]
     assert times == sorted(times)
@@ -161,18 +161,18 @@ def test_a_missing_node_is_damage_and_no_false_proof(long: Vault) -> None:
 
 
 def test_a_proof_for_outsiders_needs_nothing_beside_it_but_the_log_s_key(long: Vault) -> None:
-    key = verify.parse_key(long.log_key())
+    key = verify.parse_key(long.log.key())
     for number in (0, 300, 700):
-        shown = proof.read(long.prove(number), key)
+        shown = proof.read(long.log.prove(number), key)
         assert shown.number == number == json.loads(shown.leaf)["number"]
         assert shown.checkpoint.size == 701
     for number in (-1, 701):
         with pytest.raises(errors.NotFound):
-            long.prove(number)
+            long.log.prove(number)
 
 
 def test_a_proof_with_anything_altered_shows_nothing(long: Vault) -> None:
-    key, text = verify.parse_key(long.log_key()), long.prove(300)
+    key, text = verify.parse_key(long.log.key()), long.log.prove(300)
     assert text.startswith("c2sp.org/tlog-proof@v1\nextra ")
     lines = text.split("\n")
     for at, line in enumerate(lines[:-2]):
@@ -193,31 +193,31 @@ def test_old_records_put_back_over_newer_ones_are_seen_by_who_kept_a_checkpoint(
 ) -> None:
     held = reopen()
     held.create_collection("first")
-    early = held.checkpoint()
+    early = held.log.checkpoint()
     held.close()
     old = (vault_path / "records.db").read_bytes()
     held = reopen()
     held.create_collection("second")
-    late = held.checkpoint()
-    assert held.verify_log(early).problems == held.verify_log(late).problems == ()
+    late = held.log.checkpoint()
+    assert held.log.verify(early).problems == held.log.verify(late).problems == ()
     held.close()
     (vault_path / "records.db").write_bytes(old)
     held = reopen()
-    assert held.verify_log().problems == ()  # nothing in it is wrong: it is only old
-    (problem,) = held.verify_log(late).problems
+    assert held.log.verify().problems == ()  # nothing in it is wrong: it is only old
+    (problem,) = held.log.verify(late).problems
     assert problem.startswith("rolled back: the kept checkpoint signed")
     held.create_collection("other")
     held.create_collection("another")
-    assert any(problem.startswith("rewritten") for problem in held.verify_log(late).problems)
-    assert held.verify_log(early).problems == ()
+    assert any(problem.startswith("rewritten") for problem in held.log.verify(late).problems)
+    assert held.log.verify(early).problems == ()
 
 
 def test_a_checkpoint_that_this_vault_did_not_sign_proves_nothing(empty: Vault) -> None:
     empty.create_collection("one")
-    kept = empty.checkpoint()
+    kept = empty.log.checkpoint()
     for text in ("", "nonsense", kept.replace("\n2\n", "\n3\n"), kept[:-9] + kept[-8:]):
         if not text:
-            assert empty.verify_log(text).problems == ()
+            assert empty.log.verify(text).problems == ()
             continue
         with pytest.raises(errors.ProofFailed, match="did not sign"):
-            empty.verify_log(text)
+            empty.log.verify(text)

@@ -34,7 +34,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def key_of(held: Vault) -> verify.Key:
-    return verify.parse_key(held.log_key())
+    return verify.parse_key(held.log.key())
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_tiles_alone_give_root_lines_inclusion_and_consistency_as_the_log_grows(
     folder, kept = tmp_path / "out", []
     for size in SIZES:
         grow(empty, size)
-        done = empty.publish_log(folder)
+        done = empty.log.publish(folder)
         assert done.size == size
         found, tree = tiles.read(folder, key_of(empty))
         leaves = list(tiles.lines(folder, size))
@@ -86,12 +86,12 @@ def stored(held: Vault) -> list[entries.Line]:
 def test_publishing_again_writes_what_is_new_and_no_full_tile_twice(empty: Vault, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     grow(empty, 300)
-    first = empty.publish_log(folder)
+    first = empty.log.publish(folder)
     assert set(first.written) == files(folder).keys()
     before = {path: path.stat() for path in folder.rglob("*") if path.is_file()}
-    assert empty.publish_log(folder).written == ()
+    assert empty.log.publish(folder).written == ()
     grow(empty, 520)
-    second = empty.publish_log(folder)
+    second = empty.log.publish(folder)
     assert set(second.written) == {
         *("tile/0/001", "tile/0/002.p/8", "tile/1/000.p/2", "checkpoint"),
         *("tile/entries/001", "tile/entries/002.p/8"),
@@ -112,7 +112,7 @@ def test_publishing_stopped_at_any_file_leaves_the_state_before_and_the_next_run
 
     folder, putting = tmp_path / "out", tiles.put
     grow(empty, 250)
-    empty.publish_log(folder)
+    empty.log.publish(folder)
     size, stops = 250, 0
     while True:
         size += 7
@@ -130,14 +130,14 @@ def test_publishing_stopped_at_any_file_leaves_the_state_before_and_the_next_run
         monkeypatch.setattr(tiles, "put", put)
         shown = (folder / "checkpoint").read_bytes()
         try:
-            empty.publish_log(folder)
+            empty.log.publish(folder)
         except Crash:
             assert (folder / "checkpoint").read_bytes() == shown
             tiles.read(folder, key_of(empty))
         else:
             break
         monkeypatch.setattr(tiles, "put", putting)
-        empty.publish_log(folder)
+        empty.log.publish(folder)
         assert tiles.read(folder, key_of(empty))[0].size == size
         stops += 1
     assert stops == 3
@@ -147,10 +147,10 @@ def test_a_dry_run_names_the_files_and_writes_none(
     reopen: Callable[[], Vault], vault_path: Path, settings: countenance.settings.Settings
 ) -> None:
     with countenance.open(vault_path, settings=settings, dry_run=True) as held:
-        done = held.publish_log()
+        done = held.log.publish()
     assert "checkpoint" in done.written
     assert not (vault_path / "log").exists()
-    assert reopen().publish_log().folder == vault_path / "log"
+    assert reopen().log.publish().folder == vault_path / "log"
     assert (vault_path / "log" / "checkpoint").is_file()
 
 
@@ -161,7 +161,7 @@ def test_a_log_that_was_rolled_back_or_rewritten_is_not_published_over_what_read
     grow(empty, 20)
     old = empty.database.path.read_bytes() if empty.database.truncate_wal() else b""
     grow(empty, 30)
-    empty.publish_log(folder)
+    empty.log.publish(folder)
     shown = files(folder)
     empty.database.close()
     empty.database.path.write_bytes(old)
@@ -170,17 +170,17 @@ def test_a_log_that_was_rolled_back_or_rewritten_is_not_published_over_what_read
             log.append(tx, Entry(kind="act:refused", public={"other": size}))
         grow(empty, size)
         with pytest.raises(errors.ProofFailed, match=sentence):
-            empty.publish_log(folder)
+            empty.log.publish(folder)
         assert files(folder) == shown
 
 
 def test_a_folder_with_another_log_is_left_alone(empty: Vault, tmp_path: Path, settings: object) -> None:
     other = tmp_path / "other"
     countenance.create(other)
-    empty.publish_log(tmp_path / "out")
+    empty.log.publish(tmp_path / "out")
     shown = files(tmp_path / "out")
     with countenance.open(other) as held, pytest.raises(errors.UsageError, match="another log"):
-        held.publish_log(tmp_path / "out")
+        held.log.publish(tmp_path / "out")
     assert files(tmp_path / "out") == shown
 
 
@@ -189,14 +189,14 @@ def test_an_altered_line_is_not_published(empty: Vault, tmp_path: Path) -> None:
     with empty.database.write() as tx:
         tx.sql.execute(update(entry).where(entry.c.number == 1).values(leaf=b"{}"))
     with pytest.raises(errors.VaultDamaged):
-        empty.publish_log(tmp_path / "out")
+        empty.log.publish(tmp_path / "out")
     assert not (tmp_path / "out" / "checkpoint").exists()
 
 
 def test_published_files_that_were_altered_prove_nothing(empty: Vault, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     grow(empty, 300)
-    empty.publish_log(folder)
+    empty.log.publish(folder)
     for name in ("checkpoint", "tile/0/001.p/44", "tile/1/000.p/1"):
         data = (folder / name).read_bytes()
         (folder / name).write_bytes(bytes([data[0] ^ 1]) + data[1:])
@@ -207,6 +207,6 @@ def test_published_files_that_were_altered_prove_nothing(empty: Vault, tmp_path:
 
 
 def test_what_is_published_names_nobody(filled: Vault, tmp_path: Path) -> None:
-    filled.publish_log(tmp_path / "out")
+    filled.log.publish(tmp_path / "out")
     held = b"".join(files(tmp_path / "out").values())
     assert not any(mark in held for mark in (b"pho_", b"fac_", b"portrait", b"smaller", str(filled.by).encode()))

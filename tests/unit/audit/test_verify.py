@@ -152,6 +152,10 @@ def test_each_field_that_is_missing_or_of_another_type_is_caught(field):
         (lambda s: s.update(issued_at="2026-13-01T12:00:03Z"), "form"),
         (lambda s: s.update(issued_at="2026-03-01 12:00:09Z"), "form"),
         (lambda s: s.update(ground="line\nend"), "form"),
+        (lambda s: s.update(order={"id": "ord_x"}, request={}), "one order or one request"),
+        (lambda s: s.update(order={"id": "ord_x", "file_sha256": "ab"}), "one order or one request"),
+        (lambda s: s.update(order={"id": "ord_x", "name": "x"}), "form"),
+        (lambda s: s.update(request={"sha256": "req_x"}), "form"),
         (lambda s: s.update(ground="\u202edesrever"), "form"),
     ],
 )

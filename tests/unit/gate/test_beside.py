@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countenance.gate.beside import Signs, disallowed_in, in_headers, matches, read
+from countenance.gate.beside import Signs, disallowed_in, gather, in_headers, matches, read, speaks
 from countenance.gate.reservations import refusal
 
 
@@ -219,3 +219,35 @@ def test_no_json_raises(document, path):
 )
 def test_no_header_raises_and_no_text_is_long(headers):
     assert all(len(each.text) <= 200 for each in in_headers(headers))
+
+
+SIDECAR = b'<rdf:Description plus:DataMining="DMI-PROHIBITED"/>'
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "path", "reserved"),
+    [
+        ("a/b.jpg.xmp", "a/b.jpg", True),
+        ("a/b.xmp", "a/b.jpg", True),
+        ("a/B.JPG.XMP", "a/b.jpg", True),
+        ("a/b.xmp", "./a/b.jpg", True),
+        ("a/b.xmp", "a/b.c.jpg", False),
+        ("a/b.xmp", "b.jpg", False),
+        ("b.xmp", "a/b.jpg", False),
+    ],
+)
+def test_a_sidecar_speaks_for_the_photo_beside_it_alone(sidecar, path, reserved):
+    assert speaks(sidecar)
+    signs = gather([(sidecar, SIDECAR)])
+    assert texts(signs, path) == ["plus:DataMining DMI-PROHIBITED"] * reserved
+
+
+def test_all_that_stands_beside_the_photos_of_a_source_is_gathered():
+    rules = json.dumps([{"location": "/a/", "tdm-reservation": 1}]).encode()
+    notes = {".well-known/tdmrep.json": rules, "robots.txt": b"Content-Usage: search=n", "a/b.xmp": SIDECAR}
+    assert all(speaks(path) for path in notes)
+    assert not any(speaks(path) for path in ("a/robots.txt", "a/.well-known/tdmrep.json", "a.jpg", "xmp", "ai.txt"))
+    signs = gather(notes.items())
+    assert {each.kind for each in signs.at("a/b.jpg")} == {"tdmrep", "aipref", "plus"}
+    assert {each.kind for each in signs.at("b.jpg")} == {"aipref"}
+    assert signs.at("./a/b.jpg") == signs.at("a/b.jpg")

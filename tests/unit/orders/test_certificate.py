@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.conftest import WHY
+from tests.orders import order_text
 from tests.unit.audit.bundles import OTHER_KEY, b64, envelope
 
 from countenance.audit import checkpoint, verify
@@ -43,10 +43,11 @@ MADE: list[Proof] = []
 def real(request) -> Proof:
     """The proof of an erasure that was really carried out; it is made once."""
     if not MADE:
-        vault, photos = (request.getfixturevalue(name) for name in ("filled", "photos"))
-        found = vault.search(photos / "portrait.png", **WHY)
-        scope = vault.scope(search=found.id)
-        bundle = vault.certificate(vault.erase(scope, ground="request", approved_by=["Approver Number One"]).id)
+        vault = request.getfixturevalue("filled")
+        order = vault.orders.draft(order_text(scope="{everything: yes}"))
+        vault.orders.approve(order.id, by="Approver Number One", confirm=4)
+        vault.orders.carry_out(order.id, signed_by="x")
+        bundle = vault.erasures.certificate(vault.erasures.list()[0].id)
         with vault.database.read() as tx:
             key = tx.keys.signing_key()
         files = verify.unpack(bundle)

@@ -109,6 +109,7 @@ def test_an_order_that_does_not_say_what_it_must_is_refused_by_the_fields_name(f
         ({"issued": "18 May 2022"}, "it must be a date"),
         ({"issued": "20220518"}, "it must be a date"),
         ({"issued": "2022-W20-3"}, "it must be a date"),
+        ({"cease_from": "2022-05-17"}, r"cease_from \(2022-05-17\) lies before issued"),
         ({"delete_by": "2022-05-17"}, r"delete_by \(2022-05-17\) lies before issued"),
         ({"scope": "{added: {from: 2022-02-01, until: 2022-01-01}}"}, "added.until .* lies before added.from"),
         ({"scope": "{taken: {from: 2022-02-01, until: 2022-01-01}}"}, "taken.until .* lies before taken.from"),

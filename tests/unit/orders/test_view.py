@@ -204,7 +204,7 @@ def test_a_file_that_is_no_bundle_gives_no_page(tmp_path, capsys):
 def test_a_page_is_made_of_an_erasure_of_the_vault(filled, photos, tmp_path, capsys):
     found = filled.search(photos / "portrait.png", **WHY)
     erasure = filled.erase(filled.scope(search=found.id), approved_by=["Approver Number One"])
-    shown = filled.certificate_view(erasure.id)
+    shown = filled.erasures.view(erasure.id)
     text = Outline(shown).text
     assert "HOLDS, if the public key shown is the operator's" in text
     assert "what a search found" in text

@@ -25,5 +25,7 @@ def opened(filled, clock):
         contact="person@club.example",
         text="It is in portrait.png, I think",
     )
-    desk.open_request(filled.database, came, DUBLIN, request_id="req_1", law="gdpr", by="the tester")
+    desk.open_request(
+        filled.database, came, DUBLIN, request_id="req_1", receipt_id="rcp_1", law="gdpr", by="the tester"
+    )
     return filled

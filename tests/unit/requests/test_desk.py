@@ -49,7 +49,7 @@ def test_nothing_personal_of_a_request_stands_in_the_clear(opened, vault_path):
 def test_each_step_leaves_a_line_with_dates_and_counts_and_nothing_personal(opened):
     step(opened, "acknowledged")
     desk.look(opened.database, "req_1", DUBLIN, clues=[Clue(kind="address", value="portrait.png")], **BY)
-    lines = [line for line in opened.log() if line.kind.startswith("request:")]
+    lines = [line for line in opened.log.lines() if line.kind.startswith("request:")]
     assert [line.kind for line in lines] == ["request:opened", "request:acknowledged", "request:looked"]
     assert lines[0].public | {"due": ""} == {
         "kind": "erasure",
@@ -63,7 +63,7 @@ def test_each_step_leaves_a_line_with_dates_and_counts_and_nothing_personal(open
     assert (lines[2].public["candidates"], lines[2].public["kept"]) == (1, 0)
     assert "Person" not in str([line.public for line in lines])
     assert lines[0].parts[0] == {"request": "req_1", "by": "the tester"}
-    assert not opened.verify_log().problems
+    assert not opened.log.verify().problems
 
 
 def test_an_extension_moves_the_date_and_is_refused_after_the_first_month(opened, clock):
@@ -99,15 +99,19 @@ def test_nothing_is_answered_before_every_candidate_is_reviewed(opened):
     (candidate,) = desk.look(opened.database, "req_1", DUBLIN, clues=[Clue(kind="address", value="portrait.png")], **BY)
     with pytest.raises(UsageError, match="1 candidates are not settled"):
         step(opened, "answered", "granted")
-    desk.review(opened.database, "req_1", [(candidate.photo_id, candidate.face_ids[0], "yes")], DUBLIN, **BY)
-    assert [line.public["yes"] for line in opened.log(kind="request:reviewed")] == [1]
-    assert step(opened, "answered", "granted").state == "answered"
+    desk.review(opened.database, "req_1", {candidate.face_ids[0]: "yes"}, DUBLIN, **BY)
+    assert [line.public["yes"] for line in opened.log.lines(kind="request:reviewed")] == [1]
+    with pytest.raises(UsageError, match="something was found"):
+        step(opened, "answered", "nothing")
+    with pytest.raises(UsageError, match="1 of what was confirmed is still there"):
+        step(opened, "answered", "granted")
+    assert step(opened, "answered", "partly").state == "answered"
 
 
 def test_looking_again_keeps_what_was_reviewed(opened):
     clues = [Clue(kind="address", value="portrait.png")]
     (candidate,) = desk.look(opened.database, "req_1", DUBLIN, clues=clues, **BY)
-    desk.review(opened.database, "req_1", [(candidate.photo_id, candidate.face_ids[0], "no")], DUBLIN, **BY)
+    desk.review(opened.database, "req_1", {candidate.face_ids[0]: "no"}, DUBLIN, **BY)
     desk.look(opened.database, "req_1", DUBLIN, clues=clues, **BY)
     assert [one.verdict for one in found(opened).reviews] == ["no"]
 
@@ -117,7 +121,7 @@ def test_what_a_mail_only_seems_to_ask_must_be_confirmed_before_it_is_answered(f
         b"From: a@b.example\r\nReceived: x; Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: hello\r\n\r\nDelete my photos"
     )
     came = from_mail(mail, now=clock.now)
-    desk.open_request(filled.database, came, DUBLIN, request_id="req_1", law="gdpr", **BY)
+    desk.open_request(filled.database, came, DUBLIN, request_id="req_1", receipt_id="rcp_1", law="gdpr", **BY)
     with pytest.raises(UsageError, match="only guessed"):
         step(filled, "answered", "granted")
     assert desk.settle(filled.database, "req_1", "access", DUBLIN, **BY).confirmed
@@ -128,16 +132,16 @@ def test_what_a_mail_only_seems_to_ask_must_be_confirmed_before_it_is_answered(f
 
 def test_the_clock_of_a_mail_that_nobody_understands_runs_all_the_same(filled, clock):
     came = from_mail(b"From: a@b.example\r\nReceived: x; Sat, 21 Nov 2026 10:00:00 +0000\r\n\r\nhm", now=clock.now)
-    request = desk.open_request(filled.database, came, DUBLIN, request_id="req_1", law="gdpr", **BY)
+    request = desk.open_request(filled.database, came, DUBLIN, request_id="req_1", receipt_id="rcp_1", law="gdpr", **BY)
     assert (request.kind, request.due_at) == ("unclear", datetime(2026, 12, 21, 23, 59, 59, tzinfo=UTC))
 
 
 def test_a_step_that_fails_changes_nothing_and_logs_nothing(opened):
-    before = (found(opened), opened.log())
+    before = (found(opened), opened.log.lines())
     for what in ("resumed", "closed", "lost"):
         with pytest.raises(UsageError):
             step(opened, what)
-    assert (found(opened), opened.log()) == before
+    assert (found(opened), opened.log.lines()) == before
 
 
 def test_the_record_of_an_answered_request_goes_after_its_time_and_an_unanswered_one_stays(opened, clock):
@@ -153,7 +157,7 @@ def test_the_record_of_an_answered_request_goes_after_its_time_and_an_unanswered
         found(opened)
     with opened.database.read() as tx:
         assert requests.about(tx, "rcp_x") is None
-    assert opened.log(kind="request:expired")[0].public == {"requests": 1}
+    assert opened.log.lines(kind="request:expired")[0].public == {"requests": 1}
 
 
 def test_a_request_that_is_not_there_is_said_so(opened):
@@ -166,6 +170,6 @@ def test_a_request_that_is_not_there_is_said_so(opened):
 def test_a_law_or_kind_without_a_clock_is_refused_and_nothing_is_stored(filled, clock):
     came = from_mail(b"From: a@b.example\r\n\r\ndelete", now=clock.now)
     with pytest.raises(UsageError, match="no clock"):
-        desk.open_request(filled.database, came, DUBLIN, request_id="req_1", law="moon", **BY)
+        desk.open_request(filled.database, came, DUBLIN, request_id="req_1", receipt_id="rcp_1", law="moon", **BY)
     with filled.database.read() as tx:
         assert requests.every(tx) == []

@@ -125,7 +125,7 @@ def test_photos_are_found_by_album_and_day(empty, photos, portrait):
 def test_a_receipt_leads_to_what_it_was_given_for(opened):
     photo = opened.photos(opened.sources("club")[0].id)[0]
     (candidate,) = desk.look(opened.database, "req_1", DUBLIN, clues=[Clue(kind="address", value="portrait.png")], **BY)
-    desk.review(opened.database, "req_1", [(candidate.photo_id, candidate.face_ids[0], "yes")], DUBLIN, **BY)
+    desk.review(opened.database, "req_1", {candidate.face_ids[0]: "yes"}, DUBLIN, **BY)
     with opened.database.write() as tx:
         requests.give_receipt(tx, "rcp_photo", photo.id)
         requests.give_receipt(tx, "rcp_request", "req_1")
@@ -185,30 +185,49 @@ def test_what_was_confirmed_becomes_a_scope_that_an_erasure_takes(opened):
     with opened.database.read() as tx, pytest.raises(UsageError, match="still unsure"):
         identify.confirmed(tx, requests.find(tx, "req_1"))
     whole = next(one for one in meadow if not one.face_ids)
-    verdicts = [(candidates[0].photo_id, candidates[0].face_ids[0], "yes"), (whole.photo_id, None, "yes")]
+    verdicts = {candidates[0].face_ids[0]: "yes", whole.photo_id: "yes"}
     request = desk.review(opened.database, "req_1", verdicts, DUBLIN, **BY)
     with opened.database.read() as tx:
-        scopes = identify.confirmed(tx, request)
-    assert sorted(scope.photos for scope in scopes) == sorted([(candidates[0].photo_id,), (whole.photo_id,)])
-    for scope in scopes:
-        opened.erase(scope)
+        (scope,) = identify.confirmed(tx, request)
+    assert sorted(scope.photos) == sorted([candidates[0].photo_id, whole.photo_id])
+    assert (scope.faces, scope.reason, scope.request) == (candidates[0].face_ids, "request", "req_1")
+    opened.erase(scope)
     with opened.database.read() as tx, pytest.raises(UsageError, match="gone already"):
         identify.confirmed(tx, requests.find(tx, "req_1"))
 
 
 def test_without_a_yes_nothing_is_reached(opened):
-    request = desk.review(opened.database, "req_1", [("pho_x", None, "no")], DUBLIN, **BY)
+    (found,) = desk.look(opened.database, "req_1", DUBLIN, clues=[Clue(kind="address", value="portrait.png")], **BY)
+    request = desk.review(opened.database, "req_1", {found.photo_id: "no"}, DUBLIN, **BY)
     with opened.database.read() as tx, pytest.raises(UsageError, match="No candidate was confirmed"):
         identify.confirmed(tx, request)
     with pytest.raises(UsageError, match="no verdict"):
-        desk.review(opened.database, "req_1", [("pho_x", None, "maybe")], DUBLIN, **BY)
+        desk.review(opened.database, "req_1", {found.photo_id: "maybe"}, DUBLIN, **BY)
+
+
+def test_a_verdict_on_what_is_no_candidate_is_refused_so_that_no_slip_reaches_a_stranger(opened):
+    with pytest.raises(UsageError, match="no candidate of this request"):
+        desk.review(opened.database, "req_1", {"fac_x": "yes"}, DUBLIN, **BY)
+
+
+def test_a_verdict_on_a_photo_is_one_on_its_faces_and_a_yes_takes_the_whole_photo(opened):
+    (found,) = desk.look(opened.database, "req_1", DUBLIN, clues=[Clue(kind="address", value="portrait.png")], **BY)
+    face = found.face_ids[0]
+
+    def reviewed(verdict):
+        request = desk.review(opened.database, "req_1", {found.photo_id: verdict}, DUBLIN, **BY)
+        return {one.face_id: one.verdict for one in request.reviews}
+
+    assert reviewed("no") == {face: "no"}
+    assert reviewed("unsure") == {face: "unsure"}
+    assert reviewed("yes") == {face: "no", None: "yes"}  # whose face it is nobody said: it counts as somebody else's
 
 
 def test_of_an_offered_picture_nothing_is_kept_and_the_log_says_so(opened, portrait, vault_path, photos):
     content = (photos / "portrait.png").read_bytes()
     seen = imprint.imprints(content_array(portrait))
     desk.look(opened.database, "req_1", DUBLIN, files=[content_of(photos / "portrait.png")], imprints=seen, **BY)
-    public = opened.log(kind="request:looked")[0].public
+    public = opened.log.lines(kind="request:looked")[0].public
     assert (public["files"], public["offered"], public["kept"]) == (1, True, 0)
     with opened.database.read() as tx:
         request = requests.find(tx, "req_1")

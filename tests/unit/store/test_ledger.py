@@ -79,7 +79,7 @@ def test_the_record_of_a_rotation_that_was_taken_back_gives_way_to_the_next_of_i
     head = write(path, *three[1:], head=head)
     assert bare(ledger.read(path, KEY, head)) == three
     write(path, three[2], head=head)
-    ledger.cut(path, head)
+    ledger.cut(path, KEY, head)
     assert bare(ledger.read(path, KEY, head)) == three
 
 
@@ -115,3 +115,58 @@ def test_after_damage_it_goes_on_and_backups_since_then_can_be_restored(path: Pa
     assert [record.epoch for record in found] == [4, 5]
     assert ledger.since(found, 3, 5) == found
     assert ledger.since(found, 2, 5) is None
+
+
+def order(name: str, state: str = "approved") -> Record:
+    return Record(order={"id": name, "item": 3, "state": state, "fields": "ab"}, log_size=4)
+
+
+def test_an_order_is_noted_between_rotations_and_the_next_rotation_names_it(path: Path, three) -> None:
+    head = write(path, three[0])
+    ledger.append(path, KEY, head, replace(order("ord_a"), epoch=2), os.urandom)
+    ledger.append(path, KEY, head, replace(order("ord_b"), epoch=2), os.urandom)
+    assert [each.order["id"] for each in ledger.noted(path, KEY, head)] == ["ord_a", "ord_b"]
+    whole = path.read_bytes()
+    first, a, b = (whole[begin:end] for begin, end in ledger._frames(whole))
+    path.write_bytes(first + b + a)
+    assert ledger.noted(path, KEY, head) == []
+    path.write_bytes(first + b)
+    assert ledger.noted(path, KEY, head) == []
+    path.write_bytes(whole)
+    write(path, replace(three[1], items=(99,)), head=head)  # a rotation that never came to be
+    ledger.cut(path, KEY, head)
+    ledger.append(path, KEY, head, replace(order("ord_c"), epoch=2), os.urandom)
+    head = write(path, three[1], head=head)
+    assert ledger.noted(path, KEY, head) == []
+    found = ledger.read(path, KEY, head)
+    assert [each.order and each.order["id"] for each in found] == [None, "ord_a", "ord_b", "ord_c", None]
+    assert found[-1].noted == 3
+    assert [each.epoch for each in ledger.since(found, 1, 3)] == [2, 3]
+
+
+def test_an_order_can_be_noted_before_the_first_rotation(path: Path, three) -> None:
+    assert ledger.noted(path, KEY, NONE) == []
+    ledger.append(path, KEY, NONE, replace(order("ord_a"), epoch=1), os.urandom)
+    ledger.cut(path, KEY, NONE)
+    assert len(ledger.read(path, KEY, NONE)) == 1
+    head = write(path, three[0])
+    assert [each.epoch for each in ledger.since(ledger.read(path, KEY, head), 1, 2)] == [2]
+
+
+def test_a_noted_order_that_was_altered_or_cut_off_before_a_rotation_shows(path: Path, three, tally) -> None:
+    head = write(path, three[0])
+    ledger.append(path, KEY, head, replace(order("ord_a"), epoch=2), os.urandom)
+    alone = path.read_bytes()
+    first, at = head, len(path.read_bytes())
+    head = write(path, three[1], head=head)
+    data = path.read_bytes()
+    begin = list(ledger._frames(data))[1][0]
+    assert list(ledger._frames(data))[1][1] == at
+    path.write_bytes(data[:begin] + data[at:])
+    assert ledger.since(ledger.read(path, KEY, head), 2, 3) is None
+    for where in range(begin, at):
+        path.write_bytes(data[:where] + bytes([data[where] ^ 1]) + data[where + 1 :])
+        assert ledger.since(ledger.read(path, KEY, head), 2, 3) is None
+        path.write_bytes(alone[:where] + bytes([alone[where] ^ 1]) + alone[where + 1 :])
+        assert ledger.noted(path, KEY, first) == []
+        tally["changes to the erasure ledger caught"] += 1

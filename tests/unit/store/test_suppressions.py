@@ -92,7 +92,7 @@ def test_the_choice_of_bits_is_the_same_for_ever():
 
 
 def test_tokens_depend_on_the_vaults_key_and_hold_no_bits_of_the_imprint(vault, erasure, tmp_path, settings):
-    countenance.create(tmp_path / "other")
+    countenance.create(tmp_path / "other", clock=lambda: datetime(2026, 11, 23, tzinfo=UTC))
     with (
         countenance.open(
             tmp_path / "other", settings=settings, clock=lambda: datetime(2026, 11, 23, tzinfo=UTC)
