@@ -69,7 +69,8 @@ def start(here: None) -> Callable[..., subprocess.Popen[str]]:
     """Start a command in a process of its own; `before` is Python that runs in it first."""
 
     def one(*arguments: object, before: str = "") -> subprocess.Popen[str]:
-        program = f"{before}\nfrom countenance.cli.main import run\nrun()"
+        heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # where tests run in the background
+        program = f"{heed}\n{before}\nfrom countenance.cli.main import run\nrun()"
         return subprocess.Popen(
             [sys.executable, "-c", program, *map(str, arguments)],
             stdin=subprocess.DEVNULL,

@@ -453,7 +453,7 @@ def test_a_crash_between_an_exports_file_and_its_record_counts_it_once(filled, s
     monkeypatch.setattr(exports.exports, "remove", remove)
     (erasure,) = filled.resume()
     assert json.loads(json.dumps(said(filled, erasure)))["counts"]["exports"] == 1
-    assert filled.erasures.worklist() == []
+    assert filled.erasures.worklist() == ()
 
 
 @pytest.mark.parametrize("on_erase", ["delete", "redact"])

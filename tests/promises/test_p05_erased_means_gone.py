@@ -167,7 +167,7 @@ def test_a_source_that_is_not_written_to_gets_a_line_on_the_worklist(empty, phot
     assert all((photos / line.address).is_file() for line in lines)
     for line in lines:
         empty.erasures.finish_work(line.id)
-    assert empty.erasures.worklist() == []
+    assert empty.erasures.worklist() == ()
 
 
 def test_a_file_that_cannot_be_deleted_goes_on_the_worklist_and_the_erasure_is_still_carried_out(

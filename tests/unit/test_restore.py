@@ -347,6 +347,23 @@ def test_an_order_lifted_since_the_backup_is_not_in_force_and_hides_nothing(fill
         assert vault.check().problems == ()
 
 
+def test_what_an_order_lifted_since_the_backup_hid_stays_hidden_where_a_restriction_names_it(
+    filled, photos, tmp_path, settings, clock
+):
+    order = an_order(filled)
+    restricted = [photo.id for photo in filled.photos(filled.sources("club")[0].id) if photo.state == "stopped"]
+    for photo_id in restricted:
+        filled.faces.restrict(photo_id, ground="accuracy")
+    filled.backup(tmp_path / "backup")
+    filled.orders.lift(order, reason="won on appeal", assessment=ASSESSMENT)
+    _, vault = restored(tmp_path, filled, photos, settings, clock)
+    with vault:
+        assert vault.orders.show(order).state == "lifted"
+        assert not hits(vault, photos)
+        still = {photo.id for photo in vault.photos(vault.sources("club")[0].id) if photo.state == "stopped"}
+        assert still == set(restricted)
+
+
 def test_records_put_back_from_before_an_approval_serve_only_with_the_order_in_force(
     filled, photos, tmp_path, settings, clock
 ):

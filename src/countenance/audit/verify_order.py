@@ -40,6 +40,14 @@ What it proves: the holder of the key committed to each of these steps at these 
 does not prove: that the records from which the list was computed were complete. Each certificate names its own limits.
 """
 
+_FACTS = {
+    "order": "order",
+    "completed at": "completed_at",
+    "signed by": "signed_by",
+    "still hidden": "hidden",
+    "to review": "to_review",
+    "left to do": "worklist",
+}
 _PROOFS = [{"index": range(2**53), "leaf": verify._BASE64, "path": [verify._BASE64]}]  # noqa: SLF001 - its twin
 
 
@@ -108,12 +116,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         sys.stdout.write(f"DOES NOT HOLD: {name}? No: {error}\n")
         return 6
-    facts = {name: said[name] for name in ("order", "completed_at", "signed_by", "hidden", "to_review", "worklist")}
+    facts = {heading: said[name] for heading, name in _FACTS.items()} | {
+        "erasures": ", ".join(sorted(said["certificates"])) or "none",
+        "public key": (args.folder / "key.txt").read_text("utf-8").strip(),
+    }
     for heading, value in facts.items():
         sys.stdout.write(f"{heading:15}{value}\n")
-    sys.stdout.write(
-        "HOLDS" + (", and is signed with the key you gave.\n" if args.key else ", if the key is theirs.\n")
-    )
+    theirs = ", if the public key shown is the operator's: compare it with one you have from somewhere else.\n"
+    sys.stdout.write("HOLDS" + (", and is signed with the key you gave.\n" if args.key else theirs))
     return 0
 
 

@@ -49,9 +49,9 @@ def command(
 def _show(added: Added, collection: str) -> None:
     output.facts(
         {
-            "added": f"{added.added} photos",
-            "unchanged": f"{added.unchanged} photos",
-            "vanished": f"{added.vanished} photos",
+            "added": output.count(added.added, "photo"),
+            "unchanged": output.count(added.unchanged, "photo"),
+            "vanished": output.count(added.vanished, "photo"),
             "faces kept": added.faces,
             "faces discarded": f"{added.discarded} (matched no enrolled subject)" if added.discarded else 0,
         }

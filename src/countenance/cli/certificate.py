@@ -104,12 +104,12 @@ def view(
 
 def write_new(file: Path, data: bytes, *, private: bool = False) -> None:
     """Write a new file that is there whole or not at all; a private one only its owner can read."""
-    if file.exists():
+    if os.path.lexists(file):
         raise errors.UsageError(f"{file} is there already. Nothing was written.")
     part = file.with_name(f".{file.name}.part")
     try:
         part.unlink(missing_ok=True)
-        part.touch(0o600 if private else 0o666)
+        part.touch(0o600 if private else 0o666, exist_ok=False)
         part.write_bytes(data)
         part.replace(file)
     except OSError:

@@ -14,6 +14,7 @@ from countenance.cli.options import DryRun, Json, VaultPath, opened
 from countenance.orders import article
 from countenance.orders.issue import Standing
 from countenance.orders.survey import Counted, Preview
+from countenance.vault import Vault
 
 app = typer.Typer(
     name="order", help="Orders of a regulator, a court or the operator: stop, erase, prove.", no_args_is_help=True
@@ -56,7 +57,7 @@ def draft(
             output.say(
                 f"It would stop {output.count(found.stopped, 'photo')} of {found.held:,}. Nothing is stopped yet."
             )
-            output.say(f"Next: countenance order preview {made.id}")
+            output.say(_next(made, preview=True))
 
     output.emit(made, as_json=as_json, show=show)
 
@@ -74,14 +75,16 @@ def preview(
     """Count what an order reaches: by collection, source and evidence, what is undetermined, and what is derived."""
     with opened(vault) as held:
         found = held.orders.preview(order)
+        standing = held.orders.show(order)
+        names = _names(held)
         if sheet:
             held.orders.sheet(order, sheet)
 
     def show() -> None:
-        _show_preview(found)
+        _show_preview(found, names)
         if sheet:
-            output.say(f"{sheet} shows faces: delete it when the order is carried out.")
-        output.say(f"Next: countenance order approve {order}")
+            output.say(f"{sheet} shows faces: delete it when the order is carried out. What it erases deletes it too.")
+        output.say(_next(standing))
 
     output.emit(found, as_json=as_json, show=show)
 
@@ -109,10 +112,10 @@ def approve(
         _show(done)
         if dry_run:
             output.say("Dry run: nothing was changed.")
-        elif done.state == "drafted":
-            output.say("Another person must approve it too: a collection in its reach asks for two.")
         else:
-            output.say(f"Next: countenance order carry-out {order} --signed-by NAME")
+            if done.state == "drafted":
+                output.say("Another person must approve it too: a collection in its reach asks for two.")
+            output.say(_next(done))
 
     output.emit(done, as_json=as_json, show=show)
 
@@ -131,7 +134,8 @@ def carry_out(
     with opened(vault, dry_run=dry_run) as held:
         found = held.orders.preview(order)
         if dry_run:
-            output.emit({"preview": found, "changed": False}, as_json=as_json, show=lambda: _dry(found))
+            names = _names(held)
+            output.emit({"preview": found, "changed": False}, as_json=as_json, show=lambda: _dry(found, names))
             return
         if not yes:
             raise errors.UsageError(
@@ -145,7 +149,7 @@ def carry_out(
         _show(done)
         if left:
             output.say("Some files must be dealt with by hand: countenance worklist")
-        output.say(f"It stays in force until it is lifted. Next: countenance order proof {order} order.zip")
+        output.say(f"It stays in force until it is lifted. {_next(done)}")
 
     output.emit(done, as_json=as_json, show=show)
 
@@ -168,8 +172,7 @@ def lift(
 
     def show() -> None:
         _show(done)
-        if dry_run:
-            output.say("Dry run: nothing was changed.")
+        output.say("Dry run: nothing was changed." if dry_run else _next(done))
 
     output.emit(done, as_json=as_json, show=show)
 
@@ -198,9 +201,18 @@ def review(
         if confirm:
             held.orders.confirm(order, confirm)
         waiting = held.orders.to_review(order)
-    empty = "No photo waits for review."
-    rows = [(name,) for name in waiting]
-    output.emit(waiting, as_json=as_json, show=lambda: output.table(("photo",), rows, empty=empty))
+        standing = held.orders.show(order)
+
+    def show() -> None:
+        output.table(("photo",), [(name,) for name in waiting], empty="No photo waits for review.")
+        if dry_run:
+            output.say("Dry run: nothing was changed.")
+        elif waiting:
+            output.say(f"Next: countenance why {waiting[0]}, then countenance order review {order} --help")
+        else:
+            output.say(_next(standing))
+
+    output.emit(waiting, as_json=as_json, show=show)
 
 
 @app.command()
@@ -208,7 +220,12 @@ def show(order: Id, vault: VaultPath = None, *, as_json: Json = False) -> None:
     """Show an order, where it stands, and its deadline with what the daily penalty amounts to."""
     with opened(vault) as held:
         found = held.orders.show(order)
-    output.emit(found, as_json=as_json, show=lambda: _show(found))
+
+    def shown() -> None:
+        _show(found)
+        output.say(_next(found))
+
+    output.emit(found, as_json=as_json, show=shown)
 
 
 @app.command("list")
@@ -242,6 +259,7 @@ def proof(
     def show() -> None:
         output.line(str(file))
         output.say("Anybody can check it, offline: unpack it and run python verify_order.py . --key KEY")
+        output.say("Give them the KEY in another way than the bundle. To print it: countenance log key")
 
     output.emit({"order": order, "file": file, "bytes": len(bundle)}, as_json=as_json, show=show)
 
@@ -255,7 +273,11 @@ def _from_article(record: Path, out: Path | None, *, dry_run: bool, as_json: boo
         output.lines(drafted.text.splitlines())
         if drafted.ignored:
             output.say(f"Not used: {', '.join(drafted.ignored)}.")
-        output.say("Check every field against the order itself, take it off `unconfirmed`, then draft the file.")
+        file = out or "FILE"
+        output.say(
+            "Check every field against the order itself and take it off `unconfirmed`. "
+            f"Next: countenance order draft {file}"
+        )
 
     output.emit(drafted, as_json=as_json, show=show)
 
@@ -302,12 +324,33 @@ def _show(standing: Standing) -> None:
     )
 
 
-def _dry(found: Preview) -> None:
-    _show_preview(found)
+def _next(standing: Standing, *, preview: bool = False) -> str:
+    """What comes next for an order, with its command."""
+    if standing.order.unconfirmed:
+        return (
+            "It cannot be approved: check each field `to confirm` in the file, take it off `unconfirmed`, and draft the "
+            "file anew. This draft stops nothing. Next: countenance order draft FILE"
+        )
+    after = {
+        "drafted": f"order {'preview' if preview else 'approve'} {standing.id}",
+        "completed": f"order proof {standing.id} order.zip",
+        "lifted": "add SOURCE, to look again at what it kept out",
+    }
+    return f"Next: countenance {after.get(standing.state, f'order carry-out {standing.id} --signed-by NAME --yes')}"
+
+
+def _names(held: Vault) -> dict[str, str]:
+    """How people call what a preview counts by id: collections by name, sources by location."""
+    named = {each.id: each.name for each in held.collections()}
+    return named | {each.id: each.location for each in held.sources()}
+
+
+def _dry(found: Preview, names: dict[str, str]) -> None:
+    _show_preview(found, names)
     output.say("Dry run: nothing was changed.")
 
 
-def _show_preview(found: Preview) -> None:
+def _show_preview(found: Preview, names: dict[str, str]) -> None:
     output.facts(
         {
             "held": f"{found.held:,} photos",
@@ -322,5 +365,5 @@ def _show_preview(found: Preview) -> None:
         *(("collection", found.by_collection), ("source", found.by_source), ("evidence", found.by_evidence)),
     )
     for kind, counts in groups:
-        rows = [(name, counted.inside, counted.undetermined) for name, counted in counts.items()]
+        rows = [(names.get(name, name), counted.inside, counted.undetermined) for name, counted in counts.items()]
         output.table((kind, "in scope", "undetermined"), rows, empty=f"No {kind} is reached.")

@@ -18,10 +18,12 @@ _TIME = (1980, 1, 1, 0, 0, 0)  # the same files give the same bytes
 
 
 def build(tx: Tx, order_id: str) -> bytes:
-    """The bundle as a zip that `audit.verify_order` checks once unpacked; `NotFound` before the order is completed."""
+    """The bundle as a zip that `audit.verify_order` checks once unpacked; `UsageError` before the order is completed."""
     stored = orders.find(tx, order_id)
     if "completion" not in stored.progress:
-        raise errors.NotFound(noun="proof yet of order", name=f"{order_id} (it is {stored.state})")
+        raise errors.UsageError(
+            f"The order is {stored.state}, and only one that was carried out has a proof. Nothing was written."
+        )
     checkpoint, proofs = log.proofs(tx, stored.progress["lines"])
     code = resources.files("countenance.audit")
     files = {

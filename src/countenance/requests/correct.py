@@ -76,7 +76,7 @@ def not_same(database: Database, face_id: str, other: str, *, reason: str, reque
         about = requests.find(tx, request).id if request else None
         if subject and face.subject_id == subject.id and faces.stored(tx, id=face.id, enrolled=True):
             raise errors.UsageError(
-                f"The face is an enrolment photo of {subject.name}. Withdraw the subject and enrol the right photos. "
+                f"The face is an enrolment photo of {subject.id}. Withdraw the subject and enrol the right photos. "
                 "Nothing was changed."
             )
         known = [one for one in links.of_face(tx, face.id) if _says(one, face.id, other_id, subject)]

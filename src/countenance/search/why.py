@@ -42,10 +42,10 @@ class Why:
 
 
 def why(tx: Tx, record_id: str) -> Why:
-    """Explain the record with this id; `NotFound` if there is none (or it was erased)."""
+    """Explain the record with this id; `NotFound` if there is none (or it was erased), `UsageError` if it is no id."""
     kind, explain = EXPLAIN.get(record_id[:4], ("record", None))
     if explain is None:
-        raise errors.NotFound(noun="record", name=record_id)
+        raise errors.UsageError(f"{record_id} is no id that can be explained. Those begin with {', '.join(EXPLAIN)}.")
     return Why(id=record_id, kind=kind, sentences=tuple(explain(tx, record_id)))
 
 
@@ -128,7 +128,7 @@ def _order(tx: Tx, record_id: str) -> Iterator[str]:
     yield f"It is {stored.state}: {'in force, in every process' if stands else 'not in force'}."
     if approved := progress.get("approved_by"):
         yield f"Approved by {', '.join(approved)}."
-    yield f"It hides {len(faces.hidden_by(tx, record_id))} photos, or faces in them."
+    yield f"Photos that it hides, or faces in them: {len(faces.hidden_by(tx, record_id)):,}."
     for erasure in erasures.every(tx):
         if erasure.progress.get("order") == record_id:
             yield f"Erasure {erasure.id}, {erasure.state}. {erasure.progress['ground']}."
@@ -136,7 +136,7 @@ def _order(tx: Tx, record_id: str) -> Iterator[str]:
         yield f"Carried out: {completion['signed_by']} signed on {completion['completed_at'][:10]}."
     if lifted := progress.get("lifted"):
         yield f"Lifted by {lifted['by']}: {lifted['reason']}. Impact assessment: SHA-256 {lifted['assessment']}."
-    yield from _used(tx, orders.item_of(tx, record_id))
+    yield from _lines(tx, progress["lines"])
 
 
 def _stopped(tx: Tx, photo: Photo, subject_ids: Iterable[str]) -> Iterator[str]:
@@ -152,7 +152,7 @@ def _stopped(tx: Tx, photo: Photo, subject_ids: Iterable[str]) -> Iterator[str]:
 def _restriction(tx: Tx, record_id: str) -> Iterator[str]:
     found = restrictions.find(tx, record_id)
     yield _restricted(found)
-    yield f"It names {len(found.photos)} photos with every face in them, and {len(found.faces)} single faces."
+    yield f"Photos that it names, with every face in them: {len(found.photos):,}. Single faces: {len(found.faces):,}."
     yield from _used(tx, restrictions.item_of(tx, record_id))
 
 
@@ -249,6 +249,9 @@ def _of_photo(tx: Tx, photo: Photo) -> Iterator[str]:
 
 
 def _used(tx: Tx, item: int) -> Iterator[str]:
-    lines = {number for number, _ in entries.about(tx, [item])}
-    for line in entries.lines(tx, only=lines):
+    yield from _lines(tx, {number for number, _ in entries.about(tx, [item])})
+
+
+def _lines(tx: Tx, numbers: Iterable[int]) -> Iterator[str]:
+    for line in entries.lines(tx, only=numbers):
         yield f"Log entry {line.number}: {line.kind}."

@@ -156,12 +156,18 @@ def form_of(path: str) -> Form:
 
 @contextmanager
 def _file(path: str) -> Iterator[IO[bytes]]:
-    """Open the archive's file, and tell a medium that fails from an archive that is damaged."""
+    """Open the archive's file."""
+    with _sound(), os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise UsageError("A source is a folder or an archive; this is a device or pipe.")
+        yield file
+
+
+@contextmanager
+def _sound() -> Iterator[None]:
+    """Tell a medium that fails from an archive that is damaged."""
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UsageError("A source is a folder or an archive; this is a device or pipe.")
-            yield file
+        yield
     except IsADirectoryError:
         raise UsageError("A source is a folder or an archive; this is a folder.") from None
     except _DAMAGE:
@@ -339,7 +345,8 @@ class _TarMember:
 
     def _start(self) -> bytes:
         assert self._file is not None
-        self._head = self._file.read(HEAD)
+        with _sound():
+            self._head = self._file.read(HEAD)
         return self._head
 
     def read(self, most: int | None = None) -> bytes:

@@ -19,6 +19,7 @@ from countenance.store import (
     ledger,
     orders,
     photos,
+    restrictions,
     standing,
     subjects,
     suppressions,
@@ -72,14 +73,16 @@ def order(tx: Tx, order_id: str) -> ledger.Record:
 def recall(tx: Tx, records: Iterable[ledger.Record]) -> list[orders.Stored]:
     """Bring orders to where the ledger has them, and return those that these records did not know to be there.
 
-    What a lifted one hid is shown again; every other order that stands is approved again, so that it hides its own.
+    What a lifted one hid is shown again, unless a restriction names it; every other order that stands is approved again,
+    so that it hides its own.
     """
     newest = {each.order["id"]: each.order for each in records if each.order}
     found = [orders.put_back(tx, row) for row in newest.values() if orders.behind(tx, row)]
     for stored in found:
         if stored.state == "lifted" and (hid := faces.hidden_by(tx, stored.id)):
-            faces.give_back(tx, hid, stored.id)
-            photos.give_back(tx, hid, stored.id)
+            free = set(hid) - restrictions.inherit(tx, stored.id, hid)
+            faces.give_back(tx, free, stored.id)
+            photos.give_back(tx, free, stored.id)
             for other in orders.in_force(tx):
                 orders.advance(tx, orders.find(tx, other.id), "approved")
     return found

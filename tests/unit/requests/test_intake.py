@@ -110,6 +110,32 @@ def test_what_is_no_picture_is_not_kept_whatever_it_calls_itself():
     assert came.warnings[0] == "An attachment that is not a picture was not kept."
 
 
+@pytest.mark.parametrize("markup", ["<!--", "<a ", "</", "<?", "<a b='", "<a =", "<![CDATA[", "<script>", "&#1", "<a href="])
+def test_markup_that_is_made_to_hurt_is_read_in_a_second(markup):
+    began = time.process_time()
+    from_mail(written(None, html=f"<p>{markup * (100_000 // len(markup))}", subject="?"), now=NOW)
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"".join(b"--b%d\nContent-Type: multipart/mixed; boundary=b%d\n\n" % (n, n + 1) for n in range(300))
+        + b"--b300\n\n"
+        + b"a\n" * 200_000,
+        b"--b0\ra\r" * 20_000,
+        b"--b0\nContent-Type: message/delivery-status\n\n" + b"a: b\n\n" * 100_000,
+    ],
+    ids=["nested", "line ends of another kind", "a part for each empty line"],
+)
+def test_a_mail_of_endless_parts_is_refused_before_it_is_taken_apart(body):
+    head = b"From: a@example.org\nContent-Type: multipart/mixed; boundary=b0\n\n"
+    began = time.process_time()
+    with pytest.raises(UsageError, match="hard to read"):
+        from_mail(head + body, now=NOW)
+    assert time.process_time() - began < 1
+
+
 def test_a_mail_that_is_only_html_is_read_without_its_scripts():
     page = "<style>p {}</style><p>Which photos</p><script>evil()</script><p>do you <b>hold</b>? <a href='https://c.example/1.jpg'>this</a>"
     came = from_mail(written(None, html=page, subject="?"), now=NOW)
