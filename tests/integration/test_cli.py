@@ -255,6 +255,7 @@ def test_long_work_ends_with_the_next_useful_command(vault, photos, run):
 CODES = [
     (1, "not-found", ("collection", "show", "nowhere")),
     (1, "not-found", ("why", "pho_nowhere")),
+    (2, "usage", ("why", "nothing")),
     (1, "not-found", ("erase", "--photo", "pho_nowhere", "--yes")),
     (1, "vault-missing", ("collection", "list", "--vault", "/nowhere/at/all")),
     (1, "vault-exists", ("init", "{folder}")),

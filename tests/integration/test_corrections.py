@@ -25,6 +25,14 @@ def linked(vault):
         return {f.photo_id: f.subject_id for f in faces.stored(tx, enrolled=False)}
 
 
+def test_an_error_about_a_subject_has_its_id_and_not_its_name(words, tmp_path):
+    vault = words({"1.jpg": "bertha"})
+    subject = enrolled(vault, "bertha", tmp_path)
+    with pytest.raises(errors.UsageError, match=subject) as refused:
+        vault.faces.not_same(face_at(vault, str(tmp_path / "bertha.png")), subject, reason="r")
+    assert "bertha" not in str(refused.value)
+
+
 def test_a_search_by_a_face_never_returns_a_face_that_is_known_to_be_somebody_else(words):
     vault = words(ALIKE)
     first, second = face_at(vault, "1.jpg"), face_at(vault, "2.jpg")

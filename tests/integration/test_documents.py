@@ -56,6 +56,14 @@ def test_a_document_is_written_once_prints_the_same_again_and_exits_3_while_gaps
         assert bool(told.json["gaps"]) == (told.code == 3)
 
 
+def test_a_document_is_not_written_in_the_place_of_a_link_to_nothing(enrolled, run, tmp_path):
+    link = tmp_path / "notice.html"
+    link.symlink_to(tmp_path / "elsewhere")
+    told = run("document", "notice", "--out", link)
+    assert (told.code, "is there already" in told.err, link.is_symlink()) == (2, True, True)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_document_names_no_person_no_photo_and_no_path_and_leaves_no_entry(enrolled, photos):
     before = len(enrolled.log.lines())
     for kind, form in itertools.product(KINDS, ("html", "md")):

@@ -44,6 +44,9 @@ def test_an_order_goes_from_its_file_to_its_proof_and_its_lifting(words, run, tm
     assert run("order", "approve", order, "--by", "First Person", "--json").json["state"] == "stopped"
     shown = run("order", "show", order)
     assert "days late, GBP" in shown.out
+    assert f"Next: countenance order carry-out {order} --signed-by NAME" in shown.err
+    early = run("order", "proof", order, proof)
+    assert (early.code, "only one that was carried out has a proof" in early.err) == (2, True)
     asked = run("order", "carry-out", order, "--signed-by", "A Person")
     assert (asked.code, "say --yes" in asked.err) == (2, True)
     assert run("order", "carry-out", order, "--signed-by", "A Person", "--dry-run").code == 0
@@ -58,6 +61,16 @@ def test_an_order_goes_from_its_file_to_its_proof_and_its_lifting(words, run, tm
     assert run(*arguments, "--dry-run").code == 0
     assert run(*arguments, "--json").json["state"] == "lifted"
     assert run("add", words, "--json").json["added"] == 1
+
+
+def test_a_draft_with_unconfirmed_fields_says_that_the_file_is_to_be_drafted_anew(words, run, tmp_path):
+    file = tmp_path / "order.yaml"
+    file.write_text(order_text(more="unconfirmed: [authority]"))
+    order = run("order", "draft", file, "--json").json["id"]
+    seen = run("order", "preview", order)
+    assert seen.err.endswith("Next: countenance order draft FILE\n")
+    assert f"{words}\t1\t0" in seen.out
+    assert "club\t1\t0" in seen.out
 
 
 def test_the_example_is_taken_in_and_reaches_what_is_british(words, run):

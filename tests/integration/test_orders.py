@@ -545,7 +545,7 @@ def test_why_explains_an_order_and_names_it_where_it_hides_a_photo_or_a_face(wor
     assert "hides it" not in " ".join(vault.why(by["paris.jpg"]).sentences)
     told = vault.why(order.id)
     assert told.kind == "order"
-    assert "It hides 4 photos" in " ".join(told.sentences)
+    assert "Photos that it hides, or faces in them: 4." in " ".join(told.sentences)
     assert "Approved by First Person." in told.sentences
     vault.orders.carry_out(order.id, signed_by="A Named Person")
     told = " ".join(vault.why(order.id).sentences)

@@ -35,7 +35,8 @@ def test_a_request_goes_from_its_arrival_to_its_end_and_each_command_says_the_ne
     assert run("request", "show", request, "--json").json["candidates"] == {"yes": 0, "no": 0, "unsure": 0}
     found = run("request", "identify", request, "--address", "portrait.png", "--sheet", tmp_path / "sheet.html")
     face = found.out.split("\t")[1]
-    assert last(found) == f"Next: countenance request review {request} --sheet sheet.html"
+    assert last(found) == f"Next: countenance request review {request} --yes ID --no ID"
+    assert "show it to nobody else" in found.err
     assert "data:image/jpeg" in (tmp_path / "sheet.html").read_text()
     assert run("request", "scope", request).code == 2
     assert run("request", "review", request, "--yes", face, "--dry-run").code == 0
@@ -60,7 +61,8 @@ def test_a_request_goes_from_its_arrival_to_its_end_and_each_command_says_the_ne
     assert last(answered) == f"Next: countenance request letter {request} answer:granted --out letter.html"
     written = run("request", "letter", request, "answer:granted", "--out", tmp_path / "letter.html")
     assert "It is gone." in (tmp_path / "letter.html").read_text()
-    assert "Not stated: the supervisory authority." in written.err
+    assert "Not stated: the supervisory authority. It is the setting `authority`." in written.err
+    assert last(written) == f"Next: countenance request close {request}"
     shown = run("request", "show", request, "--json").json
     assert (shown["standing"]["state"], len(shown["erasures"])) == ("answered", 1)
     assert last(run("request", "close", request)) == "Next: countenance request list --unanswered"

@@ -70,6 +70,30 @@ def found_and_confirmed(vault, kind="erasure", file="portrait.png", **more):
     return request
 
 
+def test_an_opendsr_request_that_is_sent_again_is_not_opened_twice(empty):
+    body = json.dumps({
+        "regulation": "gdpr",
+        "subject_request_id": "a7551968-d5d6-44b2-9831-815ac9017798",
+        "subject_request_type": "erasure",
+        "submitted_time": "2026-11-01T15:00:00Z",
+        "subject_identities": [{"identity_type": "email", "identity_format": "raw", "identity_value": "a@example.org"}],
+    }).encode()  # fmt: skip
+    first = empty.requests.open_opendsr(body)
+    again = empty.requests.open_opendsr(body)
+    assert (again.id, again.receipt, len(empty.requests.list())) == (first.id, first.receipt, 1)
+    assert any("came before" in warning for warning in again.warnings)
+
+
+def test_what_a_person_is_told_has_no_control_characters_whatever_was_typed(empty):
+    request = empty.requests.open("access").id
+    said = "\udcffnothing\x1b[31m was found"
+    assert "\x1b" not in empty.requests.letter(request, "nothing", said=said).text
+    empty.requests.answer(request, "nothing", said=said)
+    letter = empty.requests.letter(request, "nothing")
+    assert "nothing[31m was found" in letter.html.encode().decode()
+    assert "\x1b" not in letter.text
+
+
 def test_a_request_goes_from_its_opening_to_an_erasure_with_a_certificate_that_names_it_and_is_closed(filled):
     opened = filled.requests.open("erasure", name="A. Person", contact="person@club.example")
     request = opened.id

@@ -50,6 +50,8 @@ def test_a_restricted_photo_is_kept_and_in_no_search_until_it_is_lifted(words):
     with pytest.raises(errors.NotFound):
         hits(vault, face=face)
     assert vault.counts("club")["stopped"] == 1
+    with pytest.raises(errors.UsageError, match="is hidden by an order or a restriction"):
+        vault.faces.not_same(face, face_at(vault, "ann.jpg"), reason="r")
     for record in (photo, face):
         assert "says it is not her" in " ".join(vault.why(record).sentences)
     assert [one.id for one in vault.faces.restrictions()] == [made]

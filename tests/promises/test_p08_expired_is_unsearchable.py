@@ -50,7 +50,7 @@ def test_a_subject_is_unsearchable_and_matches_nobody_once_consent_has_ended(emp
     assert empty.search(subject="X", **WHY).found
     clock.forward(days=2)
     assert not empty.search(photos / "portrait.png", **WHY).found
-    with pytest.raises(errors.Refused, match="consent is not in force"):
+    with pytest.raises(errors.Refused, match="This subject's consent is not in force"):  # named by nobody's name
         empty.search(subject="X", **WHY)
 
 

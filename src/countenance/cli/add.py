@@ -57,11 +57,11 @@ def _show(added: Added, collection: str) -> None:
         }
     )
     if added.kept_out:
-        output.line(f"kept out        {added.kept_out} faces, at the person's own wish")
+        output.line(f"kept out        {output.count(added.kept_out, 'face')}, at the person's own wish")
     for slug, count in added.refused.items():
         output.line(f"refused         {count}: {added.sentences[slug]}")
     for sentence, count in added.not_embedded.items():
-        output.line(f"not searchable  {count} faces: {sentence}")
+        output.line(f"not searchable  {output.count(count, 'face')}: {sentence}")
     for kind, count in added.skipped.items():
-        output.line(f"left out        {count} {SKIPPED[kind]}")
+        output.line(f"left out        {count}: {SKIPPED[kind]}")
     output.say(f"Next: countenance search PICTURE --collection {shlex.quote(collection)} --purpose … --case …")

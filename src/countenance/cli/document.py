@@ -123,7 +123,10 @@ def deliver(written: Written, what: str, out: Path | None, *, as_json: bool, pri
 
     output.emit(found, as_json=as_json, show=show)
     if written.gaps:
-        output.say(f"Not stated, and left open: {output.count(len(written.gaps), 'gap')}.")
+        output.say(
+            f"Not stated, and left open: {output.count(len(written.gaps), 'gap')}, marked in it. To fill them in: "
+            "countenance collection set for what a collection states, else --stated FILE."
+        )
         raise typer.Exit(errors.Partly.exit_code)
 
 

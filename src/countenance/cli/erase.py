@@ -64,7 +64,7 @@ def command(  # noqa: PLR0917
         if resume:
             done = [e for e in held.erasures.list() if e.state not in FINISHED] if dry_run else held.resume()
             rows = [(erasure.id, erasure.state) for erasure in done]
-            empty = "No erasure was left unfinished."
+            empty = "No erasure is left unfinished."
             output.emit(done, as_json=as_json, show=lambda: output.table(("erasure", "state"), rows, empty=empty))
             return
         if request:

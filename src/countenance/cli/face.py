@@ -68,7 +68,9 @@ def restrict(  # noqa: PLR0917
     """Keep a record and use it no more: it is not searched, matched, shown or exported until the restriction is lifted."""
     given = [name for name in (photo, face, subject) if name]
     if len(given) > 1 or not (given or request):
-        raise errors.UsageError("Restrict by one of: --photo, --face, --subject, or --request alone.")
+        raise errors.UsageError(
+            "Restrict by one of: --photo, --face, --subject, or --request alone. Nothing was changed."
+        )
     with opened(vault, dry_run=dry_run) as held:
         done = held.faces.restrict(given[0] if given else None, ground=ground, reason=reason, request=request)
 
@@ -77,6 +79,8 @@ def restrict(  # noqa: PLR0917
         _say_exports(done.exports)
         if not dry_run:
             output.say(f"Before you lift it, tell the person. Then: countenance face unrestrict {done.restriction.id}")
+            if request:
+                output.say(f"Next: countenance request answer {request} --outcome granted")
         _say_dry(dry_run=dry_run)
 
     output.emit(output.plain(done) | {"changed": not dry_run}, as_json=as_json, show=show)

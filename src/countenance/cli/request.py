@@ -35,6 +35,15 @@ DECIDED = dict.fromkeys(GROUNDS, "request scope {}") | {
 }
 """For each kind of request, the command that comes when candidates are confirmed."""
 
+STATE = "To state it: countenance collection set NAME --help."
+STATES = {"the supervisory authority": "It is the setting `authority`."} | dict.fromkeys(
+    ("what is needed", "the reason for the delay", "the reason for the refusal", "what was looked by", "the answer"),
+    "To state it: --said.",
+)
+"""What states a gap of a letter; else `STATE`."""
+REVIEW = "request review {} --yes ID --no ID"
+PRIVATE = "{} shows faces: show it to nobody else, and delete it when the request is answered."
+
 
 @app.command("open")
 def open_(  # noqa: PLR0917
@@ -128,10 +137,10 @@ def identify(  # noqa: PLR0917
 
     def show() -> None:
         _table(found)
-        _end(
-            f"request review {request} --sheet sheet.html" if found else f"request answer {request} --outcome nothing",
-            dry_run=dry_run,
-        )
+        if sheet and not dry_run:
+            output.say(PRIVATE.format(sheet))
+        review = REVIEW if sheet else "request review {} --sheet sheet.html"
+        _end((review if found else "request answer {} --outcome nothing").format(request), dry_run=dry_run)
 
     output.emit(found, as_json=as_json, show=show)
 
@@ -161,8 +170,8 @@ def review(  # noqa: PLR0917
     def show() -> None:
         output.table(("photo", "face", "verdict"), listed, empty="There is no candidate yet.")
         if sheet and not dry_run:
-            output.say(f"{sheet} shows faces: show it to nobody else, and delete it when the request is answered.")
-        _end(_next(found), dry_run=dry_run)
+            output.say(PRIVATE.format(sheet))
+        _end(REVIEW.format(request) if sheet and found.count("unsure") else _next(found), dry_run=dry_run)
 
     rows = [{"photo": photo, "face": face, "verdict": verdict} for photo, face, verdict in listed]
     output.emit(rows, as_json=as_json, show=show)
@@ -258,7 +267,7 @@ def answer(
         done = held.requests.answer(request, outcome, said=said, bundle=None if dry_run else bundle)
     if bundle and not dry_run:
         output.say(f"{bundle} shows a person and who searched for them. Nothing was sent: send it, then delete it.")
-    _emit(done, dry_run=dry_run, as_json=as_json)
+    _emit(done, dry_run=dry_run, as_json=as_json, after=f"request close {request}" if bundle else "")
 
 
 @app.command()
@@ -283,13 +292,12 @@ def letter(
     def show() -> None:
         output.lines([str(out)] if out else written.text.splitlines())
         for gap in written.gaps:
-            output.say(f"Not stated: {gap}.")
+            output.say(f"Not stated: {gap}. {STATES.get(gap, STATE)}")
         output.say("Nothing was sent: send it yourself.")
-        _end(
-            f"request acknowledge {request}"
-            if kind == "acknowledgement" and not found.standing.acknowledged
-            else _next(found)
-        )
+        acknowledging = kind == "acknowledgement" and not found.standing.acknowledged
+        closing = found.standing.state == "answered" and kind not in {"acknowledgement", "extension", "pause"}
+        after = "request acknowledge {}" if acknowledging else "request close {}" if closing else _next(found)
+        _end(after.format(request))
 
     about = {"kind": written.kind, "subject": written.subject, "text": written.text, "gaps": written.gaps, "file": out}
     output.emit(about, as_json=as_json, show=show)
@@ -410,7 +418,7 @@ def _show(found: Matter, erased: list[str] | None = None) -> None:
             "from": " ".join(filter(None, (asked.name, f"<{asked.contact}>" if asked.contact else ""))) or None,
             "subject": asked.subject or None,
             "text": asked.text or None,
-            "looked by": ", ".join(f"{clue.kind} {clue.value}" for clue in asked.clues) or None,
+            "clues": ", ".join(f"{clue.kind} {clue.value}" for clue in asked.clues) or None,
             "candidates": ", ".join(counted) or None,
             "erased by": ", ".join(erased or ()) or None,
         }

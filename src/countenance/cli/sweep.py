@@ -20,6 +20,8 @@ def command(vault: VaultPath = None, *, dry_run: DryRun = False, as_json: Json =
     def show() -> None:
         names = ("photos", "faces", "subjects", "searches", "wishes", "requests", "leaves")
         output.facts({name: getattr(swept, name) for name in names} | {"erasures": ", ".join(swept.erasures) or "none"})
+        if not any(getattr(swept, name) for name in names):
+            output.say("Nothing is past its time that can be erased.")
         for reason, count in swept.stays.items():
             output.say(f"Past its time and still here: {output.count(count, 'photo')}, {STAYS[reason]}.")
         if dry_run:

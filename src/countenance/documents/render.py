@@ -13,7 +13,7 @@ STYLE = """
 :root { color-scheme: light dark; font: 17px/1.5 system-ui, sans-serif; }
 body { max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.3rem; margin-top: 2.2rem; } h3 { font-size: 1.05rem; }
-p, td, th { overflow-wrap: anywhere; }
+p, td, tbody th { overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; margin: .6rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #767676; }
 td { font-variant-numeric: tabular-nums; } tbody th { font-weight: 400; width: 35%; }

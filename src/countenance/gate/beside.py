@@ -154,7 +154,9 @@ def matches(pattern: str, path: str) -> bool:
     return path.endswith(last) and len(path) - len(last) >= at if whole else path.find(last, at) >= 0
 
 
-@lru_cache(2 * _MOST)  # one of 500 kB takes 0.2 s, and is matched with every photo; the files of one source have at most 2,000
+@lru_cache(
+    2 * _MOST
+)  # one of 500 kB takes 0.2 s, and is matched with every photo; the files of one source have at most 2,000
 def _parts(pattern: str) -> tuple[str, ...]:
     return tuple(unquote(part, errors="surrogateescape") for part in pattern.removesuffix("$").split("*"))
 

@@ -27,7 +27,7 @@ from countenance import errors
 from countenance.audit import log
 from countenance.orders import exports
 from countenance.records import ART6, ART9, Collection, Face, Quality, Subject
-from countenance.requests import clock, desk, letters, page, searched
+from countenance.requests import clock, desk, letters, mail, page, searched
 from countenance.requests.desk import Desk
 from countenance.requests.identify import still_there
 from countenance.requests.letters import Case, Sender
@@ -39,6 +39,7 @@ from countenance.vision.others import hide_others
 from countenance.vision.pool import Pool
 
 FORMAT = "countenance/access/v1"
+ENCLOSED = "It is in the file index.html beside this letter, and for programs in data.json. Open or print index.html."
 KINDS = ("access", "portability")
 """The kinds of request that are answered so."""
 
@@ -74,8 +75,10 @@ def holds(kept: bytes, record: Request, now: set[tuple[str, str | None]]) -> boo
     )
 
 
-def answer(maker: Maker, request_id: str) -> bytes:
+def answer(maker: Maker, request_id: str, said: str = "") -> bytes:
     """The answer to a request: the one that was kept if it tells all, or one made now, with what only that one still has.
+
+    `said` comes into its letter; with words of its own the answer is made anew.
 
     Raises `UsageError` if the request is none for access, is closed, or has candidates that are not settled or none that
     was confirmed.
@@ -85,9 +88,9 @@ def answer(maker: Maker, request_id: str) -> bytes:
         _demand(record)
         kept = requests.kept_answer(tx, request_id)
         now = told(tx, record)
-    if kept and holds(kept, record, now):
+    if kept and not said and holds(kept, record, now):
         return kept
-    bundle = build(maker, record, kept)
+    bundle = build(maker, record, kept, said)
     if not _unpacked(bundle)[0]["photos"]:
         raise errors.UsageError("All that was confirmed is gone already, and no answer was kept. Nothing was made.")
     return bundle
@@ -107,20 +110,27 @@ def hand_over(maker: Maker, request_id: str, outcome: str, said: str, path: Path
     The vault remembers the file as one that it wrote: an erasure of what it shows deletes it. Raises `UsageError` as
     `answer` and `desk.take_step` do; the file is not left then.
     """
-    bundle = answer(maker, request_id)
+    with maker.database.read() as tx:
+        reviews = requests.find(tx, request_id).reviews
+    bundle = answer(maker, request_id, said)
     told_of = _unpacked(bundle)[0]["photos"]
     shown = [each["id"] for photo in told_of for each in (photo, *photo["faces"])]
     about, public = (told_of[0]["collection"], request_id), {"kind": "access-answer"}
     written = exports.put(maker.database, bundle, path, about, shown, public, by=by, hidden=True)
     try:
-        return desk.take_step(maker.database, request_id, "answered", maker.desk, outcome, said, by=by, bundle=bundle)
+        return desk.take_step(
+            maker.database, request_id, "answered", maker.desk, outcome, said, by=by, bundle=bundle, reviews=reviews
+        )
     except BaseException:
         exports.delete(maker.database, written.id, by=by)
         raise
 
 
-def build(maker: Maker, record: Request, kept: bytes | None = None) -> bytes:
-    """Make the answer of a request from what it was reviewed to; what only the `kept` one still has is taken over."""
+def build(maker: Maker, record: Request, kept: bytes | None = None, said: str = "") -> bytes:
+    """Make the answer of a request from what it was reviewed to; what only the `kept` one still has is taken over.
+
+    `said`: what the operator tells the person, for the letter.
+    """
     with maker.database.read() as tx:
         shown, mine = _shown(tx, record)
         sender = maker.sender(tx, record)
@@ -159,7 +169,7 @@ def build(maker: Maker, record: Request, kept: bytes | None = None) -> bytes:
             receipt=desk.told(record, "receipt"),
         ),
         sender,
-        said="It is in the file index.html beside this letter, and for programs in data.json. Open or print index.html.",
+        said=f"{mail.paragraph(said)} {ENCLOSED}".strip(),
     )
     return _packed(
         {
@@ -318,6 +328,7 @@ def _take_over(
 ) -> None:
     """Add what only the answer that was kept still has, of what is confirmed: what an erasure has reached since."""
     now = {photo["id"]: {face["id"] for face in photo["faces"]} for photo in data["photos"]}
+    all_theirs = all((photo["id"], face["id"]) in yes for photo in old["photos"] for face in photo["faces"])
     for photo in old["photos"]:
         mine = [face for face in photo["faces"] if (photo["id"], face["id"]) in yes]
         if photo["id"] in now and {face["id"] for face in mine} <= now[photo["id"]]:
@@ -340,7 +351,8 @@ def _take_over(
     data["collections"] = {name: known[name] for name in {photo["collection"] for photo in data["photos"]}}
     data["subjects"] = _joined("id", [each for each in old["subjects"] if each["id"] in enrolled], data["subjects"])
     data["searches"] = _joined("entry", [each for each in searches if each["faces"]], data["searches"])
-    data["sheets"] = _joined("export", old["sheets"], data["sheets"])
+    if all_theirs:  # else an old sheet may show somebody else alone
+        data["sheets"] = _joined("export", old["sheets"], data["sheets"])
 
 
 def _joined(key: str, old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -275,8 +275,8 @@ def _paused(course: _Course, step: Step) -> None:
     if course.judged and not course.may_pause(step.reason):
         may = [reason for reason, kinds in law.pauses.items() if course.kind in kinds]
         raise UsageError(
-            f"Under {law.title} the clock of this request ({course.kind}) is paused for {' or '.join(may) or 'nothing'}. "
-            "It runs on."
+            f"Under {law.title} the clock of this request ({course.kind}) can be paused for {' or '.join(may) or 'nothing'}"
+            " only. Nothing was changed: it runs on."
         )
     if course.judged and step.on < law.pause_since:
         raise UsageError(f"{law.title} lets the clock be paused since {law.pause_since} only. It runs on.")

@@ -70,7 +70,7 @@ def not_same(database: Database, face_id: str, other: str, *, reason: str, reque
     if not reason.strip():
         raise errors.UsageError("A correction says why. Nothing was changed.")
     with database.write() as tx:
-        face = faces.find(tx, face_id)
+        face = _shown(tx, face_id)
         subject = None if other.startswith("fac_") else subjects.find(tx, other, face.collection_id)
         other_id = None if subject else _other_face(tx, face, other)
         about = requests.find(tx, request).id if request else None
@@ -180,8 +180,21 @@ def unrestrict(database: Database, restriction_id: str, *, reason: str, told: st
     return Lifted(restriction=lifted, shown=shown, left=left)
 
 
+def _shown(tx: Tx, face_id: str) -> Face:
+    """The face; raises `UsageError` for one that is hidden, and `NotFound` for one that is not there."""
+    try:
+        return faces.find(tx, face_id)
+    except errors.NotFound:
+        if not faces.several(tx, [face_id]):
+            raise
+    raise errors.UsageError(
+        f"{face_id} is hidden by an order or a restriction and cannot be corrected while it is. Which one: "
+        f"`countenance why {face_id}`. Nothing was changed."
+    )
+
+
 def _other_face(tx: Tx, face: Face, other_id: str) -> str:
-    other = faces.find(tx, other_id)
+    other = _shown(tx, other_id)
     if other.collection_id != face.collection_id or other.id == face.id:
         raise errors.UsageError("A link is between two faces of one collection. Nothing was changed.")
     if face.subject_id and face.subject_id == other.subject_id:

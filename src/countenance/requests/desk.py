@@ -15,7 +15,7 @@ from typing import Any
 from countenance.audit import log
 from countenance.errors import UsageError
 from countenance.records import Entry, Scope
-from countenance.requests import clock, identify
+from countenance.requests import clock, identify, mail
 from countenance.requests.clock import Standing
 from countenance.requests.identify import Candidate
 from countenance.requests.intake import Intake
@@ -143,18 +143,23 @@ def take_step(  # noqa: PLR0917
     *,
     by: str,
     bundle: bytes | None = None,
+    reviews: Sequence[Review] | None = None,
 ) -> Request:
     """Take a step today: acknowledged, paused, resumed, extended, answered or closed (`clock.stand` says which can be).
 
     An answer has an outcome as its reason, one of `OUTCOMES`, and needs a kind that a person confirmed and candidates
     that are all settled; that all was erased is told only once it is. `said` is what the person is told, and is kept;
-    of a `bundle` that they are given, the hash is logged. With closing, an answer that was kept goes.
-    Raises `UsageError` otherwise; nothing is changed then.
+    of a `bundle` that they are given, the hash is logged, and `reviews` are those that it was made of. With closing, an
+    answer that was kept goes. Raises `UsageError` otherwise; nothing is changed then.
     """
     with database.write() as tx:
         record = requests.find(tx, request_id)
         if what == "answered":
             _demand_answerable(tx, record, reason)
+            if reviews is not None and list(reviews) != list(record.reviews):
+                raise UsageError(
+                    "The candidates were reviewed again while the answer was made. Nothing was changed; answer again."
+                )
         step = Step(on=clock.local_day(tx.now, desk.zone), what=what, reason=reason)
         until = {"expires_at": tx.now + timedelta(days=desk.kept_days)} if what == "answered" else {}
         asked = _said(record.asked, what, reason if what == "extended" else said)
@@ -254,7 +259,7 @@ def _settle(tx: Tx, record: Request, desk: Desk, **changes: Any) -> Request:
 
 
 def _said(asked: Asked, what: str, text: str) -> Asked:
-    return replace(asked, said=(*asked.said, (what, text))) if text else asked
+    return replace(asked, said=(*asked.said, (what, mail.paragraph(text)))) if text else asked
 
 
 def _demand_confirmed(record: Request) -> None:

@@ -18,6 +18,8 @@ from countenance.requests.words import guess
 from countenance.store.requests import KINDS, UNCLEAR, Asked, Clue
 
 MAX_CLUES = 100
+EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)
+"""No request came before: the EU's first law on data protection is of that year."""
 
 _URL = re.compile(r"https?://[^\s<>\"'\])]{1,2000}")
 _SHA256 = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{64}(?![0-9a-fA-F])")
@@ -64,12 +66,13 @@ def from_mail(content: bytes, *, now: datetime, received_at: datetime | None = N
     warnings = list(came.warnings)
     if received_at is not None:
         when = _past(received_at, now)
-    elif came.arrived is not None and came.arrived <= now:
+    elif came.arrived is not None and EARLIEST <= came.arrived <= now:
         when = came.arrived.astimezone(UTC)
     else:
         when = now
         warnings.append(
-            "The mail does not say when it arrived; the time of reading it counts. Give the time if it is known."
+            "The mail does not say when it arrived; the time of reading it counts. If it came earlier, the clock "
+            "began then: note the earlier date, and take in the next one with --received."
         )
     said = f"{came.subject}\n{came.text}"
     kinds = guess(said)
@@ -106,4 +109,6 @@ def _past(moment: datetime, now: datetime) -> datetime:
         raise UsageError("The time of receipt needs its time zone. Nothing was changed.")
     if moment > now:
         raise UsageError("The time of receipt is in the future. Nothing was changed.")
+    if moment < EARLIEST:
+        raise UsageError(f"The time of receipt lies before {EARLIEST.year}. Nothing was changed.")
     return moment.astimezone(UTC)

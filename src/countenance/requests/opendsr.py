@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from countenance.errors import UsageError
-from countenance.requests.intake import Intake
+from countenance.requests.intake import EARLIEST, Intake
+from countenance.requests.mail import line
 from countenance.store.requests import Asked, Clue
 
 VERSION = "2.0"
@@ -114,6 +115,8 @@ def from_opendsr(body: bytes, *, now: datetime) -> Intake:
     dsr = parse(body)
     if dsr.submitted > now:
         raise _refused("submitted_time is in the future")
+    if dsr.submitted < EARLIEST:
+        raise _refused(f"submitted_time lies before {EARLIEST.year}")
     emails = [value for kind, form, value in dsr.identities if (kind, form) == ("email", "raw")]
     warnings = ["An identity other than an e-mail address finds nobody in a vault; it is kept."] if not emails else []
     if dsr.ignored:
@@ -125,7 +128,7 @@ def from_opendsr(body: bytes, *, now: datetime) -> Intake:
         received_at=dsr.submitted,
         law=dsr.regulation,
         asked=Asked(
-            contact=emails[0] if emails else "",
+            contact=line(emails[0]) if emails else "",
             clues=tuple(Clue(kind="identity", value=f"{kind} {form} {value}") for kind, form, value in dsr.identities),
             said=(("subject_request_id", dsr.request_id), *(("status_callback_url", url) for url in dsr.callbacks)),
         ),

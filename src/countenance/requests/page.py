@@ -71,7 +71,7 @@ def _photos(data: Mapping[str, Any]) -> Iterator[str]:
         facts = {
             "Held as": data["collections"][photo["collection"]]["name"],
             "Where we have it from": f"{_stated(source['controller'], 'whose source it is')} ({source['kind']})",
-            "Taken": photo["taken_at"] or "the file does not say",
+            "Taken": (photo["taken_at"] or "the file does not say").replace("T", " "),
             "Place in the file": ", ".join(map(str, photo["position"])) if photo["position"] else "none",
             "Added": photo["added_at"][:10],
             "Held at the latest until": photo["expires_at"][:10],

@@ -49,5 +49,5 @@ def _item(tx: Tx, one: Review) -> str:
     picture = base64.b64encode(faces.crop(tx, one.face_id)).decode() if one.face_id else ""
     image = f'<img alt="a candidate" src="data:image/jpeg;base64,{picture}">' if picture else ""
     name = photo.address.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    said = (name, photo.taken_at or "no date", one.face_id or one.photo_id, one.verdict)
+    said = (name, (photo.taken_at or "no date").replace("T", " "), one.face_id or one.photo_id, one.verdict)
     return f"<li>{image}{''.join(f'<p>{escape(line)}</p>' for line in said)}</li>"

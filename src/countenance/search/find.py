@@ -97,10 +97,10 @@ def of_subject(tx: Tx, collection_id: str, name_or_id: str) -> list[Probe]:
     """The probe that a subject is: the mean of its enrolment photos, which are not found, nor who is known not to be it."""
     subject = subjects.find(tx, name_or_id, collection_id)
     if subject not in subjects.consenting(tx, collection_id):
-        raise errors.Refused(f"{subject.name}'s consent is not in force, so nothing was searched.")
+        raise errors.Refused("This subject's consent is not in force, so nothing was searched.")
     mean = subjects.mean_template(tx, subject.id)
     if mean is None:
-        raise errors.NoFace(f"{subject.name} has no enrolment photo that may be used, so nothing was searched.")
+        raise errors.NoFace("This subject has no enrolment photo that may be used, so nothing was searched.")
     enrolled = faces.stored(tx, subject_id=subject.id, enrolled=True)
     rows = frozenset(stored.row for stored in enrolled)
     rows |= links.apart(tx, [stored.id for stored in enrolled], subject.id)

@@ -15,7 +15,7 @@ from countenance.errors import UsageError
 from countenance.gate.rule import binding, gaps
 from countenance.gate.rulebook import shipped
 from countenance.records import Collection, Erasure, Scope
-from countenance.requests import access, clock, desk, freeze, identify, intake, letters, opendsr, sheet, transient
+from countenance.requests import access, clock, desk, freeze, identify, intake, letters, mail, opendsr, sheet, transient
 from countenance.requests.access import Maker
 from countenance.requests.desk import Desk, Matter
 from countenance.requests.identify import Candidate
@@ -79,8 +79,17 @@ class Requests:
         return self._open(intake.from_mail(content, now=self._now(), received_at=received_at), law)
 
     def open_opendsr(self, body: bytes) -> Matter:
-        """Take in a request that another controller's software hands on, from the bytes of its OpenDSR 2.0 JSON."""
-        return self._open(opendsr.from_opendsr(body, now=self._now()), None)
+        """Take in a request that another controller's software hands on, from the bytes of its OpenDSR 2.0 JSON.
+
+        One that is sent again, as its number says, is the one that is there.
+        """
+        came = opendsr.from_opendsr(body, now=self._now())
+        number = dict(came.asked.said)["subject_request_id"]
+        with self.database.read() as tx:
+            known = [one for one in requests.every(tx) if desk.told(one, "subject_request_id") == number]
+        if known:
+            return replace(self._shown(known[0]), warnings=("This request came before, and was not opened again.",))
+        return self._open(came, None)
 
     def list(self, *, unanswered: bool = False) -> list[Matter]:
         """All requests, or those that wait for an answer; the one due first comes first."""
@@ -123,7 +132,10 @@ class Requests:
             chosen = collections.find(tx, collection).id if collection else None
             enrolled = [one for one in collections.every(tx) if one.mode == "enrolled" and chosen in {None, one.id}]
         if scan and not enrolled:
-            raise UsageError("A scan is for collections in mode enrolled: search others with the picture.")
+            raise UsageError(
+                "A scan is for collections in mode enrolled. In others the offered picture alone (--photo) finds the file, and "
+                "`countenance search` the face. Nothing was looked at."
+            )
         scanned = [
             transient.scan(
                 self.database, self.pool(), one, request, offered, cache=self.settings.cache, report=report, by=self.by
@@ -237,7 +249,7 @@ class Requests:
             receipt=found.receipt,
         )
         before = desk.told(found.request, letters.SAYS.get(kind.partition(":")[0], ""))
-        return letters.write(kind, case, sender, said or before)
+        return letters.write(kind, case, sender, mail.paragraph(said) or before)
 
     def _open(self, came: Intake, law: str | None) -> Matter:
         made = desk.open_request(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -251,3 +252,11 @@ def test_all_that_stands_beside_the_photos_of_a_source_is_gathered():
     assert {each.kind for each in signs.at("a/b.jpg")} == {"tdmrep", "aipref", "plus"}
     assert {each.kind for each in signs.at("b.jpg")} == {"aipref"}
     assert signs.at("./a/b.jpg") == signs.at("a/b.jpg")
+
+
+def test_a_rule_of_half_a_megabyte_is_taken_apart_once_and_not_for_every_photo():
+    signs = read(robots=b"Content-Usage: /" + b"*%61" * 120_000 + b" train-ai=n\n")
+    began = time.process_time()
+    for number in range(50):  # 0.2 s each when it was taken apart for each
+        signs.at(f"{number}" + "a" * 300)
+    assert time.process_time() - began < 2

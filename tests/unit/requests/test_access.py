@@ -13,7 +13,7 @@ from tests.conftest import STATED, WHY
 import countenance
 from countenance import errors
 from countenance.audit import log
-from countenance.requests import identify, page, pictures, searched
+from countenance.requests import access, identify, page, pictures, searched
 from countenance.requests.identify import Candidate, Likeness
 from countenance.settings import Settings
 from countenance.store import faces
@@ -181,6 +181,24 @@ def test_in_a_dry_run_no_file_is_written(filled, confirmed, tmp_path, clock):
     ):
         dry.requests.answer(confirmed, "granted", bundle=tmp_path / "answer.zip")
     assert not (tmp_path / "answer.zip").exists()
+
+
+def test_an_answer_whose_candidates_were_reviewed_again_while_it_was_made_is_not_handed_over(
+    filled, confirmed, tmp_path, monkeypatch
+):
+    (face_id,) = [one.face_id for one in filled.requests.show(confirmed).request.reviews][:1]
+    made = access.build
+
+    def build(*what):
+        bundle = made(*what)
+        filled.requests.review(confirmed, {face_id: "no"})  # another process: it is somebody else
+        return bundle
+
+    monkeypatch.setattr(access, "build", build)
+    with pytest.raises(errors.UsageError, match="reviewed again"):
+        filled.requests.answer(confirmed, "granted", bundle=tmp_path / "answer.zip")
+    assert not (tmp_path / "answer.zip").exists()
+    assert filled.requests.show(confirmed).standing.state == "opened"
 
 
 def test_a_file_that_is_there_is_not_written_over_and_the_request_stays_open(filled, confirmed, tmp_path):

@@ -180,6 +180,17 @@ def test_what_turns_out_to_be_somebody_else_is_not_told_though_it_was_kept(desk)
         desk.requests.access(request)
 
 
+def test_a_sheet_that_may_show_only_somebody_else_is_not_told_though_it_was_kept(desk, tmp_path):
+    request = ask(desk, "leeds.jpg", "york.jpg")
+    desk.orders.sheet(desk.orders.draft(FIRST).id, tmp_path / "sheet.html")
+    assert len(data(desk.requests.access(request))["sheets"]) == 1
+    mine = [one.face_id for one in desk.requests.show(request).request.reviews if one.verdict == "yes"]
+    desk.erase(desk.scope(source=desk.sources()[0].id))
+    assert len(data(desk.requests.access(request))["sheets"]) == 1
+    desk.requests.review(request, {mine[0]: "no"})
+    assert data(desk.requests.access(request))["sheets"] == []
+
+
 def test_the_answer_goes_when_the_request_is_closed_and_its_key_with_the_next_rotation(desk):
     request = ask(desk, "leeds.jpg")
     desk.erase(desk.scope(source=desk.sources()[0].id))

@@ -110,7 +110,9 @@ def test_what_is_no_picture_is_not_kept_whatever_it_calls_itself():
     assert came.warnings[0] == "An attachment that is not a picture was not kept."
 
 
-@pytest.mark.parametrize("markup", ["<!--", "<a ", "</", "<?", "<a b='", "<a =", "<![CDATA[", "<script>", "&#1", "<a href="])
+@pytest.mark.parametrize(
+    "markup", ["<!--", "<a ", "</", "<?", "<a b='", "<a =", "<![CDATA[", "<script>", "&#1", "<a href="]
+)
 def test_markup_that_is_made_to_hurt_is_read_in_a_second(markup):
     began = time.process_time()
     from_mail(written(None, html=f"<p>{markup * (100_000 // len(markup))}", subject="?"), now=NOW)
@@ -134,6 +136,14 @@ def test_a_mail_of_endless_parts_is_refused_before_it_is_taken_apart(body):
     with pytest.raises(UsageError, match="hard to read"):
         from_mail(head + body, now=NOW)
     assert time.process_time() - began < 1
+
+
+def test_a_time_of_receipt_from_before_there_was_such_a_law_is_none():
+    came = from_mail(written(received="from out.example by mx.example; Sat, 31 Oct 0126 23:30:00 +0000"), now=NOW)
+    assert came.received_at == NOW
+    assert any("when it arrived" in warning for warning in came.warnings)
+    with pytest.raises(UsageError, match="time of receipt"):
+        from_fields(kind="access", received_at=datetime(1, 1, 1, tzinfo=UTC), now=NOW)
 
 
 def test_a_mail_that_is_only_html_is_read_without_its_scripts():

@@ -31,6 +31,20 @@ def body(**changes):
     return json.dumps({name: value for name, value in (ASKED | changes).items() if value is not ...}).encode()
 
 
+@pytest.mark.parametrize("address", ["a\x1b[31m\n\nFrom: b@example.org", "\ud800@example.org", "-x\x00@example.org"])
+def test_an_address_that_is_made_to_hurt_becomes_one_plain_line(address):
+    said = body(subject_identities=[{"identity_type": "email", "identity_format": "raw", "identity_value": address}])
+    contact = opendsr.from_opendsr(said, now=NOW).asked.contact
+    assert contact.isprintable()
+    assert contact.endswith("@example.org")
+
+
+@pytest.mark.parametrize("when", ["0001-01-01", "0001-01-01T00:00:00Z", "1899-12-31T23:59:59Z"])
+def test_a_time_of_asking_from_before_there_was_such_a_law_is_refused(when):
+    with pytest.raises(UsageError, match="submitted_time"):
+        opendsr.from_opendsr(body(submitted_time=when), now=NOW)
+
+
 def test_a_request_is_read_and_its_clock_starts_when_the_person_asked():
     came = opendsr.from_opendsr(body(), now=NOW)
     assert (came.channel, came.kind, came.confirmed, came.law) == ("opendsr", "erasure", True, "gdpr")
