@@ -118,7 +118,7 @@ def play(folder: Path, own: Path | None) -> None:  # noqa: PLR0915 - a play in o
         seen = vault.orders.preview(order.id)
         say(f"{seen.inside} of {seen.held} photos are in scope, by GPS; one at the Irish border counts for both sides")
         say(
-            f"{seen.undetermined} have no evidence: the order says to include them, so {seen.stopped} are to be stopped"
+            f"without evidence: {seen.undetermined}; the order says to include them, so {seen.stopped} are to be stopped"
         )
         began = time.monotonic()
         vault.orders.approve(order.id)

@@ -315,7 +315,9 @@ def test_an_erasure_with_an_answer_kept_before_it_certifies_and_says_so(made, va
     assert made.log.verify().problems == ()
     with made.database.read() as tx:
         (row,) = tx.sql.execute(answer.select()).all()
-    made.requests.answer(request, "granted", bundle=tmp_path / "answer.zip")
+    made.requests.answer(request, "granted", said="Two of them are ours.", bundle=tmp_path / "answer.zip")
+    letter = files_of((tmp_path / "answer.zip").read_bytes())["letter.txt"].decode()
+    assert "Two of them are ours. It is in the file index.html" in letter
     made.requests.close(request)
     with pytest.raises(errors.UsageError, match="closed"):
         made.requests.access(request)

@@ -367,6 +367,19 @@ def test_on_a_terminal_the_question_is_asked_on_stderr(facts, filled, run, monke
     assert (facts["photo"] in {p.id for p in filled.photos(facts["source"])}) is not erased
 
 
+def test_on_a_narrow_terminal_an_id_stays_on_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    row = (
+        "ord_26f734dz54cdhx2apdnx",
+        "an authority with a long name " * 3,
+        "a reference " * 9,
+        "2022-11-18 (9 days late)",
+    )
+    output.table(("order", "authority", "reference", "deadline"), [row], empty="")
+    assert row[0] in capsys.readouterr().out
+
+
 def test_names_with_control_characters_never_reach_the_terminal_raw(vault, photos, run, tmp_path):
     (photos / "portrait.png").rename(photos / f"{NASTY}.png")
     (photos / "half\x1b]0;title\x07.jpg").write_bytes(b"\xff\xd8\xff\xe0 half")

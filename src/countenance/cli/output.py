@@ -6,6 +6,7 @@ Results go to stdout; messages and progress to stderr.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from rich.text import Text
 
 from countenance import scan
 
+_ID = re.compile(r"[a-z]{3}_[a-z2-7]{20}|")
 EVERY_SECONDS = 5.0  # between progress lines where there is no terminal
 
 
@@ -66,8 +68,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) 
             print("\t".join(row))  # noqa: T201
         return
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
+    for at, column in enumerate(columns):  # an id stays on one line, so that it can be copied
+        drawn.add_column(column, overflow="fold", no_wrap=all(_ID.fullmatch(row[at]) for row in cells))
     for row in cells:
         drawn.add_row(*(Text(cell) for cell in row))
     Console().print(drawn)

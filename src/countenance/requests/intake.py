@@ -71,8 +71,8 @@ def from_mail(content: bytes, *, now: datetime, received_at: datetime | None = N
     else:
         when = now
         warnings.append(
-            "The mail does not say when it arrived; the time of reading it counts. If it came earlier, the clock "
-            "began then: note the earlier date, and take in the next one with --received."
+            "The mail does not say when it arrived; the time of reading it counts. If it came earlier, answer by the "
+            "earlier date: --received states it when a mail is taken in."
         )
     said = f"{came.subject}\n{came.text}"
     kinds = guess(said)

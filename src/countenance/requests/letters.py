@@ -30,6 +30,15 @@ OUTCOMES = {
 }
 
 
+STYLE = """
+:root { font: 17px/1.5 system-ui, sans-serif; }
+body { max-width: 42rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.25rem; }
+@page { size: A4; margin: 25mm; }
+@media print { :root { font-size: 11pt; } body { max-width: none; margin: 0; padding: 0; } }
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
     """Who answers. What is left empty stands in the letter as a gap."""
@@ -70,11 +79,11 @@ class Letter:
 
     @property
     def html(self) -> str:
-        """The letter as a whole HTML page without scripts, styles or anything from elsewhere."""
+        """The letter as a whole HTML page, to print on A4, without scripts or anything from elsewhere."""
         lines = "\n".join(f"<p>{escape(one).replace(chr(10), '<br>')}</p>" for one in self.paragraphs)
         return (
-            '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">'
-            f"<title>{escape(self.subject)}</title></head>\n<body>\n<h1>{escape(self.subject)}</h1>\n{lines}\n</body>\n</html>\n"
+            '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+            f"<title>{escape(self.subject)}</title><style>{STYLE}</style></head>\n<body>\n<h1>{escape(self.subject)}</h1>\n{lines}\n</body>\n</html>\n"
         )
 
 

@@ -6,6 +6,7 @@ read with the older one, which is linear, and only short headers are given to th
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from countenance.requests.words import shows_identity_document
 
 MAX_MAIL = 50_000_000  # bytes: twice what mail servers commonly let through
 MAX_HEADER = 200_000  # bytes of one line, or of one header over several lines
+MAX_CONTENT = (8_000, 200)  # bytes and semicolons of a Content- header: one of 190 kB took 50 s
 MAX_BOUNDARIES = 10_000  # lines that begin with two dashes
 MAX_WORK = 8_000_000  # lines, times the levels of parts that each may be compared with: 2 s, 400 MB
 MAX_PARTS = 100
@@ -110,11 +112,15 @@ def _demand_bounds(content: bytes) -> None:
     levels = 1 + lowered.count(b"multipart") + 100 * (b"delivery-status" in lowered)  # where each empty line is a part
     hard = (content.count(b"\n") + content.count(b"\r")) * levels > MAX_WORK
     hard |= content.count(b"\n--") + content.count(b"\r--") > MAX_BOUNDARIES
-    run, longest = 0, 0
+    size = marks = 0
+    most = (MAX_HEADER, MAX_HEADER)
     for one in () if hard else content.splitlines():
-        run = run + len(one) if one[:1] in (b" ", b"\t") else len(one)
-        longest = max(longest, run)
-    if hard or longest > MAX_HEADER:
+        if one[:1] not in (b" ", b"\t"):
+            size = marks = 0
+            most = MAX_CONTENT if one[:8].lower() == b"content-" else (MAX_HEADER, MAX_HEADER)
+        size, marks = size + len(one), marks + one.count(b";")
+        hard = hard or size > most[0] or marks > most[1]
+    if hard:
         raise UsageError(
             "The mail is built to be hard to read (endless lines or parts). Nothing was kept of it; type the request in."
         )
@@ -192,7 +198,9 @@ def _content(part: Message) -> bytes:
 
 def _decoded(part: Message, content: bytes) -> str:
     try:
-        return content[: 8 * MAX_TEXT].decode(part.get_content_charset("utf-8"), errors="replace")
+        charset = part.get_content_charset("utf-8")
+        slow = codecs.lookup(charset).name in {"punycode", "idna"}  # half a minute for 800 kB; no mail is in them
+        return content[: 8 * MAX_TEXT].decode("utf-8" if slow else charset, errors="replace")
     except _BROKEN:
         return content[: 8 * MAX_TEXT].decode("utf-8", errors="replace")
 

@@ -111,6 +111,8 @@ def test_whatever_a_person_wrote_stays_text_in_the_page(name, said, kind):
         "meta",
         "title",
         "/title",
+        "style",
+        "/style",
         "body",
         "/body",
         "h1",
