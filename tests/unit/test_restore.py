@@ -324,7 +324,7 @@ def test_an_order_carried_out_since_the_backup_is_carried_out_again_and_proves_i
         assert vault.orders.show(order.id).state == "stopped"
         assert "A restore did it again" in vault.why(vault.erasures.list()[0].id).sentences[0]
         assert vault.orders.show(order.id).deadline.late == 0  # it was carried out in time, the first time
-        with pytest.raises(errors.NotFound, match="proof"):
+        with pytest.raises(errors.UsageError, match="has a proof"):
             vault.orders.proof(order.id)
         vault.orders.carry_out(order.id, signed_by="Another Person")
         assert vault.orders.show(order.id).deadline.late == 0
